@@ -1,0 +1,29 @@
+"""The errors a user can act on. Each message names the place, what was found and what to do."""
+
+
+class MittError(Exception):
+    """Base of every error that is the user's to mend; the command line prints it without a trace."""
+
+
+class StudyError(MittError):
+    """The study file is wrong: an unknown key, a value out of bounds, a name that is not declared."""
+
+
+class DataError(MittError):
+    """A problem set or a table holds something it must not; names the file, row and field."""
+
+
+class MissingInputError(MittError):
+    """An upstream partition is not there; names it and the command that makes it."""
+
+
+class IntegrityError(MittError):
+    """Stored bytes are not the bytes that were recorded: truncated, altered or absent."""
+
+
+class StorageError(MittError):
+    """The home or the object store cannot be read or written: full, read-only, locked."""
+
+
+class ModelError(MittError):
+    """A model, tokenizer, adapter or encoder cannot serve: wrong family, no think tags, no files."""
