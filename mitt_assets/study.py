@@ -1,0 +1,343 @@
+"""The study: one validated configuration, received by everything else.
+
+A study is a YAML file with one pydantic model behind it. Unknown keys are refused, every default is
+written out by ``mitt study show``, and every value that no primary source states is marked as an
+assumption in its field, so that the report can print all of them without a second list.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+PAPER = "arXiv 2505.15508"
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def setting(default: Any, text: str, *, assumed: str | None = None, **bounds: Any) -> Any:
+    """A field of the study with its sentence; ``assumed`` says why the value is ours, not a source's."""
+    extra = {"assumed": assumed} if assumed else None
+    return Field(default, description=text, json_schema_extra=extra, **bounds)
+
+
+class Part(BaseModel):
+    """Base of every part: unknown keys refused, values immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Language(Part):
+    """A language problems are asked in."""
+
+    name: str = Field(description="English name of the language")
+    level: Literal["high", "mid", "low"] = Field(
+        description="resource level: a label for figures; no computation reads it"
+    )
+    instruction: str = Field("", description="added to every question, in this language")
+    wait: str = Field(min_length=1, description="what replaces </think> when thinking is prolonged")
+
+
+class Model(Part):
+    """A reasoning model: where its files are, and the arithmetic it runs in."""
+
+    source: str = Field(description="organism:<checkpoint>, a local folder, or a hub id")
+    revision: str | None = Field(None, description="pinned commit of a hub model")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="arithmetic")
+    title: str = Field("", description="name in figures; the slug if empty")
+
+
+class Answer(Part):
+    """What counts as an answer of this problem set."""
+
+    type: Literal["integer"] = "integer"
+    low: int = Field(0, description="smallest possible answer")
+    high: int = Field(999, description="largest possible answer")
+
+
+class Split(Part):
+    """Which problems of a source make up one split of the study."""
+
+    count: int | None = Field(None, ge=1, description="how many; all if empty")
+    seed: int = Field(1, description="of the draw, where the source draws problems")
+    names: tuple[str, ...] = Field((), description="splits of the source that are joined")
+    source: str | None = Field(None, description="another source than the set's own")
+    revision: str | None = Field(None, description="pinned commit of that source")
+
+
+class Columns(Part):
+    """Where a file or hub set keeps what. ``{language}`` stands for the language's code."""
+
+    id: str | None = Field(None, description="column of ids; row numbers if empty")
+    question: str = Field("question_{language}", description="column of the question text")
+    answer: str = Field("answer", description="column of the answer")
+    configs: dict[str, str] = Field({}, description="language code to configuration of a hub set")
+
+
+class Problems(Part):
+    """The problem sets: for evaluation, for choices (development) and for tuning (training)."""
+
+    source: str = Field("organism", description="organism, a .jsonl/.csv/.parquet file, or a hub id")
+    revision: str | None = Field(None, description="pinned commit of a hub set")
+    language: str = Field("en", description="language the set is written in")
+    columns: Columns = Columns()
+    answer: Answer = Answer()
+    duplicates: Literal["events", "question"] = setting(
+        "question",
+        "when two problems are the same: equal start and events (organism), or equal text",
+        assumed="no source states a rule for duplicates",
+    )
+    evaluation: Split = Split()
+    development: Split | None = None
+    training: Split | None = None
+
+
+class Translation(Part):
+    """How questions reach the other languages."""
+
+    method: Literal["parallel"] = Field("parallel", description="parallel: the set brings them")
+
+
+class Engine(Part):
+    """What generates: the library, the device and how requests are grouped."""
+
+    name: Literal["transformers"] = Field("transformers", description="trace engine")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="cuda if there is one")
+    shard: int = Field(120, ge=1, description="requests written together; a cut shard runs again")
+    probe_method: Literal["packed", "naive"] = Field(
+        "packed", description="packed: checkpoints of a trace share its KV cache"
+    )
+
+
+class Generation(Part):
+    """How traces are sampled."""
+
+    temperature: float = Field(0.6, gt=0, le=2, description="DeepSeek-R1 README")
+    top_p: float = Field(0.95, gt=0, le=1, description="DeepSeek-R1 README")
+    samples: int = setting(
+        2, "traces per problem and language", assumed="the paper's number is unknown", ge=1, le=64
+    )
+    budget: int = Field(10_000, ge=1, description=f"hard limit of thinking tokens ({PAPER})")
+    answer_tokens: int = setting(
+        32, "tokens after </think>", assumed="no source states a limit", ge=1
+    )
+    waits: int = setting(
+        1,
+        "how often the end of thinking is replaced by the wait word",
+        assumed="the paper prolongs with Wait but its count is unknown (s1 uses 1 to 6)",
+        ge=0,
+        le=32,
+    )
+    seed: int = Field(1, description="of all sampling")
+
+
+class Probes(Part):
+    """How an answer is forced out of an unfinished thought."""
+
+    stride: int = Field(32, ge=1, description=f"tokens between checkpoints ({PAPER})")
+    opening: str = setting(
+        "\n", "put before the suffix unless the trace just ended a line", assumed="after Dynasor"
+    )
+    suffix: str = setting(
+        "</think>\n\n**Final Answer**\n\n\\boxed{",
+        "forces the answer; joined as token ids",
+        assumed="after Dynasor, which probes the same models; the paper's suffix is unknown",
+    )
+    tokens: int = setting(
+        12, "longest forced answer", assumed="our choice, 8 to 16", ge=1, le=64
+    )
+
+
+class Windows(Part):
+    """How the language of a thought is read."""
+
+    tokens: int = Field(32, ge=1, description=f"tokens per window ({PAPER})")
+    segments: int = Field(20, ge=1, description=f"relative positions per trace ({PAPER})")
+    rolling: int = Field(5, ge=1, description=f"segments in a rolling mean ({PAPER})")
+    candidates: tuple[str, ...] = Field(
+        ("en", "it", "de", "pt", "vi", "tl"), min_length=2, description="labels langid may give"
+    )
+    minimum_words: int = setting(
+        4,
+        "windows with fewer alphabetic words are undetermined",
+        assumed="langid labels wordless windows English whatever they say; measured, our threshold",
+        ge=0,
+    )
+
+
+class Encoder(Part):
+    """The sentence encoder that similarity is measured with."""
+
+    source: str = setting(
+        "sentence-transformers/paraphrase-multilingual-mpnet-base-v2",
+        "organism, a local folder, or a hub id",
+        assumed="the paper says MPNet; its card does not list Tagalog",
+    )
+    revision: str | None = None
+
+
+class Cut(Part):
+    """What is kept of a training trace: k tokens, a share of it, or (neither) the whole."""
+
+    tokens: int | None = Field(None, ge=1)
+    share: Share | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Cut:
+        if self.tokens is not None and self.share is not None:
+            raise ValueError("give tokens or share, not both")
+        return self
+
+
+class Adapter(Part):
+    """The LoRA adapter and its training. No source states these for MITT."""
+
+    rank: int = setting(8, "LoRA rank", assumed="LoRA values are ours", ge=1)
+    alpha: int = setting(16, "LoRA alpha", assumed="LoRA values are ours", ge=1)
+    targets: Literal["all-linear", "qv"] = setting(
+        "all-linear", "layers adapted", assumed="LoRA values are ours"
+    )
+    learning_rate: float = setting(2e-4, "AdamW", assumed="LoRA values are ours", gt=0)
+    warmup: Share = Field(0.03, description="share of steps (UPFT, arXiv 2503.02875)")
+    steps: int = setting(60, "optimiser steps", assumed="LoRA values are ours", ge=1)
+    batch: int = setting(24, "sequences per step", assumed="LoRA values are ours", ge=1)
+    seed: int = 1
+
+
+class Recipe(Part):
+    """Choose traces, cut, mix, pair with prompts, train: one schema for all recipes."""
+
+    source_model: str = Field("self", description="self, or the slug of a teacher")
+    source_languages: tuple[str, ...] = Field(("en",), min_length=1)
+    prompt_languages: tuple[str, ...] | Literal["own"] = setting(
+        ("en",),
+        "languages of the prompts; own: each trace under its own language's prompt",
+        assumed="the paper does not say in which language the tuning prompts are",
+    )
+    cut: Cut = setting(
+        Cut(tokens=31), "what is kept of a trace", assumed="the caption says under 32 tokens"
+    )
+    whole_share: Share = setting(
+        0.10,
+        "share of sequences that are whole traces (the anchor)",
+        assumed="10 % in UPFT; no source states it for MITT",
+    )
+    whole_languages: tuple[str, ...] = Field(("en",), description="languages of the anchor")
+    problems: int | None = Field(None, ge=1, description="training problems used; all if empty")
+    adapter: Adapter = Adapter()
+
+
+class Prefix(Part):
+    """A prefix given at inference instead of training."""
+
+    language: str = Field("en", description="whose opening of the same problem and sample is given")
+    tokens: int = setting(31, "length", assumed="the caption says under 32 tokens", ge=1)
+
+
+class Variant(Part):
+    """One way to run every model: as it is, with an adapter, or with a given opening."""
+
+    title: str = ""
+    recipe: Recipe | None = None
+    inference_prefix: Prefix | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Variant:
+        if self.recipe is not None and self.inference_prefix is not None:
+            raise ValueError("a variant has a recipe or an inference_prefix, not both")
+        return self
+
+
+class Statistics(Part):
+    """Intervals: problems are resampled, comparisons are paired by problem."""
+
+    resamples: int = Field(2000, ge=100, description="bootstrap resamples")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="of every interval")
+    seed: int = 1
+    comparisons: tuple[tuple[str, str], ...] = Field(
+        (), description="pairs of variants (this minus that), the one that matters first"
+    )
+    reference: str = Field("en", description="language that gaps are measured to")
+
+
+class Study(Part):
+    """A whole study. ``mitt study show`` prints it with every default written out."""
+
+    name: Slug
+    title: str = ""
+    languages: dict[Slug, Language] = Field(min_length=1)
+    models: dict[Slug, Model] = Field(min_length=1)
+    problems: Problems = Problems()
+    translation: Translation = Translation()
+    engine: Engine = Engine()
+    generation: Generation = Generation()
+    probes: Probes = Probes()
+    windows: Windows = Windows()
+    encoder: Encoder = Encoder()
+    variants: dict[Slug, Variant] = Field(min_length=1)
+    statistics: Statistics = Statistics()
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Study:
+        complaints = [*_unknown_languages(self), *_unknown_models(self), *_unknown_variants(self)]
+        if complaints:
+            raise ValueError("; ".join(complaints))
+        return self
+
+
+def _unknown_languages(study: Study) -> list[str]:
+    used = {"problems.language": (study.problems.language,)}
+    used["statistics.reference"] = (study.statistics.reference,)
+    for name, variant in study.variants.items():
+        place = f"variants.{name}"
+        if variant.recipe:
+            recipe = variant.recipe
+            used[f"{place}.recipe.source_languages"] = recipe.source_languages
+            used[f"{place}.recipe.whole_languages"] = recipe.whole_languages
+            if recipe.prompt_languages != "own":
+                used[f"{place}.recipe.prompt_languages"] = recipe.prompt_languages
+        if variant.inference_prefix:
+            used[f"{place}.inference_prefix.language"] = (variant.inference_prefix.language,)
+    return _undeclared(used, tuple(study.languages), "languages")
+
+
+def _unknown_models(study: Study) -> list[str]:
+    used = {
+        f"variants.{name}.recipe.source_model": (variant.recipe.source_model,)
+        for name, variant in study.variants.items()
+        if variant.recipe and variant.recipe.source_model != "self"
+    }
+    return _undeclared(used, tuple(study.models), "models")
+
+
+def _unknown_variants(study: Study) -> list[str]:
+    used = {
+        f"statistics.comparisons[{i}]": pair for i, pair in enumerate(study.statistics.comparisons)
+    }
+    complaints = _undeclared(used, tuple(study.variants), "variants")
+    needs_base = [n for n, v in study.variants.items() if v.recipe or v.inference_prefix]
+    if needs_base and "base" not in study.variants:
+        complaints.append(f"variants: {needs_base[0]} is compared with base, which is missing")
+    base = study.variants.get("base")
+    if base and (base.recipe or base.inference_prefix):
+        complaints.append("variants.base: base is the model as it is; give it no recipe or prefix")
+    return complaints
+
+
+def _undeclared(
+    used: dict[str, tuple[str, ...]], declared: tuple[str, ...], kind: str
+) -> list[str]:
+    return [
+        f"{place}: {name!r} is not under {kind} (declared: {', '.join(declared)})"
+        for place, names in used.items()
+        for name in names
+        if name not in declared
+    ]
+
+
+def preset_path(name: str) -> Path:
+    """Where the shipped study ``name`` lies."""
+    return Path(__file__).parent / "studies" / f"{name}.yaml"
