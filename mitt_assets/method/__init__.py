@@ -1,0 +1,1 @@
+"""The science: pure functions on frames, arrays and token ids. No Dagster, no files, no models."""

@@ -1,0 +1,1 @@
+"""Trace engines: what turns prompts into traces and forced answers."""

@@ -1,0 +1,60 @@
+"""The trace engine gateway. Budget forcing, shards and parsing are written above it, once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mitt_assets.method.requests import Continuation, ProbeRequest, Request, Sampling
+
+Progress = Callable[[int, int], None]
+"""Called with (requests finished, tokens computed) since the call began."""
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model as resolved on this machine: its folder and the sha256 of each file in it."""
+
+    slug: str
+    source: str
+    revision: str | None
+    dtype: str
+    folder: Path
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+class TraceEngine(ABC):
+    """Generates token ids under one model and at most one adapter at a time."""
+
+    @abstractmethod
+    def load(self, model: ModelFiles, adapter: Path | None) -> None:
+        """Make ``model`` (with ``adapter``, a PEFT folder) current; a no-op if it already is.
+
+        Raises ModelError if the files cannot serve: wrong family, adapter of another base.
+        """
+
+    @abstractmethod
+    def generate(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        progress: Progress | None = None,
+    ) -> list[Continuation]:
+        """Continue each request; results in the order of ``requests``."""
+
+    @abstractmethod
+    def probe(
+        self, requests: Sequence[ProbeRequest], progress: Progress | None = None
+    ) -> list[list[tuple[int, ...]]]:
+        """Greedy forced answers: per request, per branch, the generated tokens (stop included)."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Library, version, device, dtype, attention and determinism mode, for the statement."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the device."""
