@@ -1,0 +1,1 @@
+"""How every table came to be: digests, statements, the store that keeps them, staleness."""
