@@ -9,7 +9,7 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -121,17 +121,21 @@ def _suggestion(location: Iterable[Any]) -> str:
 
 def _fields_at(location: Iterable[Any]) -> set[str]:
     """Names allowed at a place of the study file."""
-    model: Any = Study
+    kind: Any = Study
     for part in location:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            field = model.model_fields.get(str(part))
-            model = _inner(field.annotation) if field else None
-    return set(model.model_fields) if isinstance(model, type) else set()
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            field = kind.model_fields.get(str(part))
+            kind = field.annotation if field else None
+        else:  # a mapping from names to parts: the name was consumed
+            kind = _inner(kind)
+        if get_origin(kind) is not dict:
+            kind = _inner(kind)
+    return set(kind.model_fields) if isinstance(kind, type) else set()
 
 
 def _inner(annotation: Any) -> Any:
     """The part's class inside Optional[...] or dict[...]."""
-    for argument in getattr(annotation, "__args__", ()):
+    for argument in get_args(annotation):
         if isinstance(argument, type) and issubclass(argument, BaseModel):
             return argument
     return annotation

@@ -1,0 +1,132 @@
+"""One partition at work: what a step is given, and what it gives back.
+
+A step sees its inputs by name, the study, and the gateways; never Dagster, paths or other partitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mitt_assets.errors import MissingInputError
+from mitt_assets.lineage.canonical import JSON
+from mitt_assets.lineage.statement import Record
+from mitt_assets.lineage.store import Store
+from mitt_assets.study import Study
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from resources.encoders import SentenceEncoder
+    from resources.engines.base import ModelFiles, TraceEngine
+    from resources.engines.tokenizer import ReasoningTokenizer
+    from resources.language_id import LanguageIdentifier
+    from resources.problem_sources import ProblemSource
+    from resources.shards import ShardStore
+
+TABLE_FILE = "table.parquet"
+
+
+class Services(Protocol):
+    """The gateways a step may use. The real ones are made lazily and kept between partitions."""
+
+    def engine(self) -> TraceEngine:
+        """The trace engine of the study on the chosen device."""
+
+    def device(self) -> str:
+        """cpu or cuda."""
+
+    def model_files(self, slug: str) -> ModelFiles:
+        """The files of a model of the study."""
+
+    def tokenizer(self, model: ModelFiles) -> ReasoningTokenizer:
+        """The tokenizer that belongs to a model."""
+
+    def encoder(self) -> SentenceEncoder:
+        """The sentence encoder of the study."""
+
+    def identifier(self) -> LanguageIdentifier:
+        """The language identifier."""
+
+    def problem_source(self) -> ProblemSource:
+        """Where the study's problems come from."""
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A sign of progress: how much of what is done, and tokens computed so far."""
+
+    doing: str
+    done: int
+    total: int
+    tokens: int = 0
+
+
+@dataclass
+class Product:
+    """What a step made: one table or named files, and what a reader should know of them.
+
+    ``parameters``, ``seeds`` and ``materials`` go into the statement; ``metadata`` is for people.
+    """
+
+    frame: pl.DataFrame | None = None
+    files: dict[str, bytes | Path] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, JSON] = field(default_factory=dict)
+    seeds: dict[str, JSON] = field(default_factory=dict)
+    materials: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Work:
+    """One partition being made."""
+
+    study: Study
+    asset: str
+    partition: str | None
+    own: Mapping[str, str]
+    variant: str | None
+    records: Mapping[str, list[Record]]
+    store: Store
+    services: Services
+    shards: Callable[[], ShardStore]
+    scratch: Path
+    report: Callable[[Beat], None]
+
+    def record(self, name: str) -> Record:
+        """The one record behind an input. Raises MissingInputError if it is not there."""
+        records = self.records.get(name, [])
+        if len(records) != 1:
+            raise MissingInputError(f"{self.asset}: input {name!r} has {len(records)} partitions")
+        return records[0]
+
+    def has(self, name: str) -> bool:
+        """Whether the step has this input, with at least one partition made."""
+        return bool(self.records.get(name))
+
+    def table(self, name: str, partition: str | None = None) -> pl.DataFrame:
+        """An input's table, its bytes verified; ``partition`` chooses among several."""
+        if partition is None:
+            return self.store.table(self.record(name))
+        chosen = [one for one in self.records[name] if one.partition == partition]
+        if not chosen:
+            raise MissingInputError(f"{self.asset}: input {name!r} has no partition {partition!r}")
+        return self.store.table(chosen[0])
+
+    def tables(self, name: str) -> dict[str, pl.DataFrame]:
+        """An input's tables by partition."""
+        return {str(one.partition): self.store.table(one) for one in self.records.get(name, [])}
+
+    def file(self, name: str, file: str) -> bytes:
+        """One file of an input, verified."""
+        return self.store.read(self.record(name), file)
+
+    def folder(self, name: str) -> Path:
+        """All files of an input as a folder, verified."""
+        return self.store.folder(self.record(name))
+
+    def beat(self, doing: str, done: int, total: int, tokens: int = 0) -> None:
+        """Report progress."""
+        self.report(Beat(doing, done, total, tokens))
