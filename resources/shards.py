@@ -21,6 +21,9 @@ from resources.files import make_folder, told, write_atomic
 _LOG = logging.getLogger(__name__)
 _DIGEST = re.compile(r"[0-9a-zA-Z]{8,128}")
 _HEADER = 65  # sha256 in hex and a line end
+# Record locks belong to the process: they say nothing between two of its threads, and closing any
+# descriptor of the file drops them. So what this process holds is known here first.
+_HELD: set[Path] = set()
 
 
 class ShardStore:
@@ -75,6 +78,7 @@ class ShardStore:
         try:
             yield
         finally:
+            _HELD.discard(self._lock)
             with told(self._lock, "release the lock"):
                 self._lock.unlink(missing_ok=True)
                 os.close(descriptor)
@@ -86,8 +90,11 @@ class ShardStore:
 def _acquire(path: Path) -> int:
     """Lock the file at `path` and write into it who holds it.
 
-    Its last holder unlinks it, so a lock may be won on a file that is no longer there: try again.
+    A record lock, not `flock`: children forked by a killed holder do not keep it. The last holder
+    unlinks the file, so a lock may be won on one that is no longer there: try again.
     """
+    if path in _HELD:
+        raise _held(path, f"this process ({os.getpid()})")
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -98,19 +105,24 @@ def _acquire(path: Path) -> int:
         if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            _HELD.add(path)
             return descriptor
         os.close(descriptor)
 
 
 def _lock(descriptor: int, path: Path) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(descriptor, 300, 0).decode("utf-8", "replace") or "another process"
-        raise StorageError(
-            f"The work in {path.with_suffix('')} is held by {holder}. Wait for it, or end it; "
-            "what it has finished is kept."
-        ) from error
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:  # POSIX allows either for "held"
+        holder = os.pread(descriptor, 300, 0).decode("utf-8", "replace")
+        raise _held(path, holder or "another process") from error
+
+
+def _held(path: Path, holder: str) -> StorageError:
+    return StorageError(
+        f"The work in {path.with_suffix('')} is held by {holder}. Wait for it, or end it; what it "
+        "has finished is kept."
+    )
 
 
 def _header(data: bytes) -> bytes:

@@ -191,7 +191,7 @@ def _open(url: str) -> Files:
         filesystem, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise StorageError(
-            f"Cannot open {url}: {error}. Install the fsspec driver of that scheme or give a folder."
+            f"Cannot open {url}: {error}. Install its fsspec driver or give a folder."
         ) from error
     return RemoteFiles(filesystem, root)
 

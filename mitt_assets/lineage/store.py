@@ -63,7 +63,7 @@ class Store:
         return record
 
     def current(self, asset: str, partition: str | None) -> Record | None:
-        """What is current in a partition, or None; raises IntegrityError if its record is broken."""
+        """What is current in a partition, or None; IntegrityError if the record is broken."""
         record = self._read_pointer(f"refs/{pointer_path(asset, partition)}.json")
         if record is not None and (record.asset, record.partition) != (asset, partition):
             raise IntegrityError(
@@ -75,9 +75,7 @@ class Store:
     def records(self) -> list[Record]:
         """Every current record, by asset and partition."""
         found = [self._read_pointer(name) for name in self.storage.pointers("refs/")]
-        return sorted(
-            (r for r in found if r is not None), key=lambda r: (r.asset, r.partition or "")
-        )
+        return sorted((record for record in found if record is not None), key=_key)
 
     def history(self, asset: str, partition: str | None) -> list[Commit]:
         """Every commit of a partition, oldest first; `statement_record` reads one of them."""
@@ -137,7 +135,7 @@ class Store:
         if keys is None:
             return self.records()
         found = [self._required(asset, partition) for asset, partition in set(keys)]
-        return sorted(found, key=lambda r: (r.asset, r.partition or ""))
+        return sorted(found, key=_key)
 
     def _required(self, asset: str, partition: str | None) -> Record:
         record = self.current(asset, partition)
@@ -178,6 +176,10 @@ def write_table(frame: "pl.DataFrame") -> bytes:
     buffer = BytesIO()
     frame.rechunk().write_parquet(buffer, compression="zstd", compression_level=3, statistics=True)
     return buffer.getvalue()
+
+
+def _key(record: Record) -> tuple[str, str]:
+    return record.asset, record.partition or ""
 
 
 def _pointer(record: Record) -> bytes:

@@ -1,0 +1,99 @@
+"""Tables as plain files for other programs, with a manifest that leads back to the statements."""
+
+import json
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from mitt_assets.errors import MissingInputError
+from mitt_assets.lineage.links import FOLDER, tree_path
+from mitt_assets.lineage.statement import Record
+from mitt_assets.lineage.store import Store
+from resources.files import told, write_atomic
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Format = Literal["parquet", "csv", "jsonl"]
+MANIFEST = "manifest.json"
+
+
+def export(
+    store: Store, out: Path, *, assets: list[str] | None = None, format: Format = "parquet"
+) -> list[Path]:
+    """Write every current table (of these assets) to `out/tables/<asset>/<model>/<language>.<ext>`.
+
+    Each file is whole or absent; `out/manifest.json` names the content and statement digest of
+    each. In csv, lists are JSON text; in csv and jsonl, bytes are hex. Returns the tables' paths.
+    Raises MissingInputError for an asset that holds nothing.
+    """
+    written: dict[str, dict[str, str | None]] = {}
+    for record, name in _tables(_chosen(store, assets)):
+        path = (Path(FOLDER) / tree_path(record, name)).with_suffix(f".{format}")
+        data = _converted(store, record, name, format)
+        with told(out, f"write {path}"):
+            write_atomic(out / path, data)
+        written[path.as_posix()] = _origin(record)
+    with told(out, f"write {MANIFEST}"):
+        write_atomic(out / MANIFEST, json.dumps(written, indent=2, sort_keys=True).encode())
+    return [out / path for path in written]
+
+
+def _chosen(store: Store, assets: list[str] | None) -> list[Record]:
+    records = store.records()
+    known = {record.asset for record in records}
+    for asset in assets or ():
+        if asset not in known:
+            raise MissingInputError(
+                f"Nothing of {asset!r} was made yet; there is {', '.join(sorted(known)) or 'none'}."
+            )
+    return [record for record in records if assets is None or record.asset in assets]
+
+
+def _tables(records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
+    for record in records:
+        for name in sorted(record.files):
+            if name.endswith(".parquet"):
+                yield record, name
+
+
+def _origin(record: Record) -> dict[str, str | None]:
+    return {
+        "asset": record.asset,
+        "partition": record.partition,
+        "content": record.content,
+        "statement": record.statement,
+    }
+
+
+def _converted(store: Store, record: Record, name: str, format: Format) -> bytes:
+    if format == "parquet":
+        return store.read(record, name)
+    frame = _bytes_as_hex(store.table(record, name))
+    buffer = BytesIO()
+    if format == "csv":
+        _nested_as_json(frame).write_csv(buffer)
+    else:
+        frame.write_ndjson(buffer)
+    return buffer.getvalue()
+
+
+def _bytes_as_hex(frame: "pl.DataFrame") -> "pl.DataFrame":
+    import polars as pl
+
+    return frame.with_columns(pl.col(pl.Binary).bin.encode("hex"))
+
+
+def _nested_as_json(frame: "pl.DataFrame") -> "pl.DataFrame":
+    import polars as pl
+
+    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+    texts = {name: [_json(value) for value in frame[name].to_list()] for name in nested}
+    return frame.with_columns(
+        pl.Series(name, values, dtype=pl.String) for name, values in texts.items()
+    )
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
