@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,14 +89,15 @@ class Maker:
         records = self._records(asset, partition)
         expected = self.expected(asset, partition)
         started, clock = _now(), time.perf_counter()
-        with ExitStack() as stack:
-            work = self._work(step, partition, records, expected, services, report, stack)
+        shards = ShardStore(self.scratch / "shards", _work_digest(expected, records))
+        with shards.lock() if step.gpu else nullcontext():
+            work = self._work(step, partition, records, services, report, shards)
             product = step.make(work)
-            files = _files(step, product)
             record = self.store.commit(
-                self._provenance(expected, records, product, run_id, started), files
+                self._provenance(expected, records, product, run_id, started),
+                _files(step, product),
             )
-            stack.callback(work.discard_shards)
+            shards.discard()
         return Made(record, time.perf_counter() - clock, product.metadata)
 
     def _records(self, asset: str, partition: str | None) -> dict[str, list[Record]]:
@@ -121,12 +122,10 @@ class Maker:
         step: Step,
         partition: str | None,
         records: dict[str, list[Record]],
-        expected: Expected,
         services: Services,
         report: Callable[[Beat], None],
-        stack: ExitStack,
+        shards: ShardStore,
     ) -> Work:
-        shards = ShardStore(self.scratch / "shards", _work_digest(expected, records))
         return Work(
             study=self.graph.study,
             asset=step.asset,
@@ -137,8 +136,6 @@ class Maker:
             store=self.store,
             services=services,
             shards=shards,
-            hold=lambda: stack.enter_context(shards.lock()),
-            scratch=self.scratch,
             report=report,
         )
 

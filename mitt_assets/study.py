@@ -149,6 +149,9 @@ class Probes(Part):
     tokens: int = setting(
         12, "longest forced answer", assumed="our choice, 8 to 16", ge=1, le=64
     )
+    stop_at_brace: bool = Field(
+        False, description="end at the first }: cheaper, but cuts an answer with braces inside"
+    )
 
 
 class Windows(Part):

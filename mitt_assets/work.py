@@ -5,15 +5,16 @@ A step sees its inputs by name, the study, and the gateways; never Dagster, path
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mitt_assets.errors import MissingInputError
 from mitt_assets.lineage.canonical import JSON
 from mitt_assets.lineage.statement import Record
-from mitt_assets.lineage.store import Store
+from mitt_assets.lineage.store import Store, write_table
 from mitt_assets.study import Study
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from resources.shards import ShardStore
 
 TABLE_FILE = "table.parquet"
+Item = TypeVar("Item")
+Tick = Callable[[int, int], None]
 
 
 class Services(Protocol):
@@ -91,8 +94,7 @@ class Work:
     records: Mapping[str, list[Record]]
     store: Store
     services: Services
-    shards: Callable[[], ShardStore]
-    scratch: Path
+    shards: ShardStore
     report: Callable[[Beat], None]
 
     def record(self, name: str) -> Record:
@@ -130,3 +132,32 @@ class Work:
     def beat(self, doing: str, done: int, total: int, tokens: int = 0) -> None:
         """Report progress."""
         self.report(Beat(doing, done, total, tokens))
+
+    def in_shards(
+        self,
+        items: Sequence[Item],
+        doing: str,
+        compute: Callable[[Sequence[Item], Tick], pl.DataFrame],
+    ) -> pl.DataFrame:
+        """Compute fixed sets of ``items``, each written as it finishes; finished ones are not redone.
+
+        The sets depend on the study alone, so an interrupted partition ends with the same bytes.
+        """
+        import polars as pl
+
+        size = self.study.engine.shard
+        frames, tokens = [], 0
+        for index, start in enumerate(range(0, len(items), size)):
+            data = self.shards.load(index)
+            if data is None:
+                shard, before = items[start : start + size], tokens
+
+                def tick(done: int, computed: int, start: int = start, before: int = before) -> None:
+                    self.beat(doing, start + done, len(items), before + computed)
+                    nonlocal tokens
+                    tokens = before + computed
+
+                data = write_table(compute(shard, tick))
+                self.shards.save(index, data)
+            frames.append(pl.read_parquet(BytesIO(data)))
+        return pl.concat(frames) if frames else compute([], lambda done, computed: None)

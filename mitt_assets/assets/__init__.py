@@ -1,0 +1,1 @@
+"""The steps of the chain, one file each, and the graph they form."""

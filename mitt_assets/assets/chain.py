@@ -1,0 +1,267 @@
+"""The whole graph of a study: the shared steps, one chain per variant, the reports."""
+
+from __future__ import annotations
+
+from mitt_assets.assets import embeddings, models, probes, problems, reports, traces, training
+from mitt_assets.assets import translations, windows
+from mitt_assets.graph import OWN, Graph, Input, Step
+from mitt_assets.partitions import LANGUAGE, LANGUAGE_MODEL, MODEL, NONE
+from mitt_assets.study import Recipe, Study
+
+SPLITS = tuple(
+    f"problems.{key}"
+    for key in (
+        "source",
+        "revision",
+        "language",
+        "columns",
+        "answer",
+        "duplicates",
+        "evaluation",
+        "development",
+        "training",
+    )
+)
+MODEL_KEYS = ("models.{model}.source", "models.{model}.revision", "models.{model}.dtype")
+SAMPLING = tuple(
+    f"generation.{key}" for key in ("temperature", "top_p", "budget", "answer_tokens", "seed")
+)
+ENGINE = ("engine.name", "engine.shard")
+ENGINE_CODE = ("resources.engines", "resources.models")
+
+
+def build_graph(study: Study) -> Graph:
+    """Every step of a study, in dependency order."""
+    steps = _shared(study)
+    for name in _base_first(study):
+        steps += _training(study, name) + _chain(study, name)
+    return Graph(study, steps + reports.steps(study))
+
+
+def _base_first(study: Study) -> list[str]:
+    """Variants, the base before those that read its traces."""
+    return sorted(study.variants, key=lambda name: name != "base")
+
+
+def _shared(study: Study) -> list[Step]:
+    return [
+        Step(
+            "problems",
+            NONE,
+            problems.make,
+            "The problem sets: evaluation, development and training, disjoint.",
+            "problems",
+            ("mitt_assets.assets.problems", "resources.problem_sources"),
+            settings=(*SPLITS, "translation"),
+            table="problems",
+        ),
+        Step(
+            "translations",
+            LANGUAGE,
+            translations.make,
+            "Every problem in one language.",
+            "problems",
+            ("mitt_assets.assets.translations", "resources.problem_sources"),
+            (Input("problems", "problems"),),
+            settings=(*SPLITS, "translation"),
+            table="translations",
+        ),
+        Step(
+            "base_model",
+            MODEL,
+            models.make_base_model,
+            "A model's files by sha256: a manifest, never a copy of the weights.",
+            "models",
+            ("mitt_assets.assets.models", "resources.models"),
+            settings=MODEL_KEYS,
+        ),
+        Step(
+            "sentence_encoder",
+            NONE,
+            models.make_sentence_encoder,
+            "The sentence encoder's files by sha256.",
+            "models",
+            ("mitt_assets.assets.models", "resources.encoders"),
+            settings=("encoder",),
+        ),
+    ]
+
+
+def _chain(study: Study, variant: str) -> list[Step]:
+    """traces, probes, windows, segment_embeddings and consistency under one variant's prefix."""
+    own = study.variants[variant]
+    model = [Input("base_model", "base_model"), Input("translations", "translations")]
+    if own.recipe:
+        model.append(Input(f"{variant}/adapter", "adapter"))
+    opening = []
+    if own.inference_prefix:
+        language = own.inference_prefix.language
+        opening = [Input("base/traces", "openings", languages=(language,))]
+    traces_input = Input(f"{variant}/traces", "traces")
+    reference = study.statistics.reference
+
+    def step(name: str, *arguments: object, **keywords: object) -> Step:
+        return Step(  # type: ignore[arg-type, misc]
+            f"{variant}/{name}", LANGUAGE_MODEL, *arguments, variant=variant, **keywords
+        )
+
+    return [
+        step(
+            "traces",
+            traces.make_traces,
+            "Reasoning traces, thinking prolonged with the language's wait word.",
+            variant,
+            ("mitt_assets.assets.traces", "mitt_assets.method.forcing", *ENGINE_CODE),
+            (*model, *opening),
+            settings=(
+                "languages.{language}.instruction",
+                "languages.{language}.wait",
+                f"variants.{variant}.inference_prefix",
+                "generation",
+                *ENGINE,
+            ),
+            table="traces",
+            gpu=True,
+        ),
+        step(
+            "probes",
+            probes.make_probes,
+            "The answer read every few tokens, at each end of thinking and at the end.",
+            variant,
+            ("mitt_assets.assets.probes", "mitt_assets.method.probing", *ENGINE_CODE),
+            (*model, traces_input),
+            settings=(
+                "languages.{language}.instruction",
+                "probes",
+                "problems.answer",
+                "engine.probe_method",
+                *ENGINE,
+            ),
+            table="probes",
+            gpu=True,
+        ),
+        step(
+            "windows",
+            windows.make_windows,
+            "Windows of a thought and the language each is in.",
+            variant,
+            (
+                "mitt_assets.assets.windows",
+                "mitt_assets.method.windows",
+                "resources.language_id",
+            ),
+            (traces_input,),
+            settings=("windows",),
+            table="windows",
+        ),
+        step(
+            "segment_embeddings",
+            embeddings.make_segment_embeddings,
+            "The parts of a thought as unit vectors.",
+            variant,
+            (
+                "mitt_assets.assets.embeddings",
+                "mitt_assets.method.windows",
+                "resources.encoders",
+            ),
+            (traces_input, Input("sentence_encoder", "sentence_encoder")),
+            settings=("windows.tokens", "windows.segments"),
+            table="segment_embeddings",
+        ),
+        step(
+            "consistency",
+            embeddings.make_consistency,
+            "Agreement of samples with each other and with the reference language.",
+            variant,
+            ("mitt_assets.assets.embeddings", "mitt_assets.method.consistency"),
+            (
+                Input(
+                    f"{variant}/segment_embeddings",
+                    "segment_embeddings",
+                    languages=(OWN, reference),
+                ),
+            ),
+            settings=("windows.rolling", "statistics.reference"),
+            table="consistency",
+        ),
+    ]
+
+
+def _training(study: Study, variant: str) -> list[Step]:
+    """training_traces, training_set and adapter of a variant with a recipe."""
+    recipe = study.variants[variant].recipe
+    if recipe is None:
+        return []
+    made_in = tuple(dict.fromkeys((*recipe.source_languages, *recipe.whole_languages)))
+    place = f"variants.{variant}.recipe"
+    teacher = (OWN,) if recipe.source_model == "self" else (recipe.source_model,)
+    base = Input("base_model", "base_model")
+    chosen = ("source_languages", "whole_languages", "whole_share", "problems", "source_model")
+    return [
+        Step(
+            f"{variant}/training_traces",
+            MODEL,
+            training.make_training_traces,
+            "Self-sampled traces of training problems in the recipe's source languages.",
+            variant,
+            (
+                "mitt_assets.assets.training",
+                "mitt_assets.assets.traces",
+                "mitt_assets.method.forcing",
+                "mitt_assets.method.recipes",
+                *ENGINE_CODE,
+            ),
+            (
+                Input("base_model", "base_model", models=teacher),
+                Input("translations", "translations", languages=made_in),
+            ),
+            settings=(
+                *(f"{place}.{key}" for key in chosen),
+                *(f"languages.{language}.instruction" for language in made_in),
+                *SAMPLING,
+                *ENGINE,
+            ),
+            table="traces",
+            variant=variant,
+            gpu=True,
+        ),
+        Step(
+            f"{variant}/training_set",
+            MODEL,
+            training.make_training_set,
+            "Prefixes and whole traces, paired with prompts; questions masked from the loss.",
+            variant,
+            ("mitt_assets.assets.training", "mitt_assets.method.recipes"),
+            (
+                base,
+                Input("problems", "problems"),
+                Input("translations", "translations", languages=_prompted(recipe)),
+                Input(f"{variant}/training_traces", "training_traces"),
+            ),
+            settings=(
+                *(f"{place}.{key}" for key in (*chosen, "prompt_languages", "cut")),
+                *(f"languages.{language}.instruction" for language in _prompted(recipe)),
+            ),
+            table="training_set",
+            variant=variant,
+        ),
+        Step(
+            f"{variant}/adapter",
+            MODEL,
+            training.make_adapter,
+            "The LoRA adapter tuned on the training set.",
+            variant,
+            ("mitt_assets.assets.training", "resources.tuning"),
+            (base, Input(f"{variant}/training_set", "training_set")),
+            settings=(f"{place}.adapter",),
+            variant=variant,
+            gpu=True,
+        ),
+    ]
+
+
+def _prompted(recipe: Recipe) -> tuple[str, ...]:
+    """Languages whose prompts a training set holds."""
+    own = recipe.prompt_languages == "own"
+    prompts = recipe.source_languages if own else recipe.prompt_languages
+    return tuple(dict.fromkeys((*prompts, *recipe.whole_languages)))

@@ -1,0 +1,84 @@
+"""Models and the encoder as manifests: id, revision and the sha256 of each file, never the weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mitt_assets.errors import IntegrityError
+from mitt_assets.lineage import canonical
+from mitt_assets.work import Product, Work
+
+if TYPE_CHECKING:
+    from resources.engines.base import ModelFiles
+
+MANIFEST = "manifest.json"
+
+
+def make_base_model(work: Work) -> Product:
+    """Resolve a model's files on this machine and record what they are."""
+    model = work.services.model_files(work.own["model"])
+    tokenizer = work.services.tokenizer(model)
+    manifest = {
+        "slug": model.slug,
+        "source": model.source,
+        "revision": model.revision,
+        "dtype": model.dtype,
+        "files": dict(model.files),
+        "vocabulary": tokenizer.vocabulary_size,
+    }
+    return Product(
+        files={MANIFEST: canonical.encode(manifest)},
+        materials=dict(model.files),
+        metadata={"source": model.source, "files": len(model.files)},
+    )
+
+
+def make_sentence_encoder(work: Work) -> Product:
+    """Resolve the sentence encoder's files and record what they are."""
+    encoder = work.services.encoder()
+    settings = work.study.encoder
+    manifest = {
+        "source": settings.source,
+        "revision": settings.revision,
+        "dimension": encoder.dimension,
+        "files": dict(encoder.files),
+    }
+    return Product(
+        files={MANIFEST: canonical.encode(manifest)},
+        materials=dict(encoder.files),
+        metadata={"source": settings.source, "dimension": encoder.dimension},
+    )
+
+
+def verified_model(work: Work) -> ModelFiles:
+    """The model of this partition, its files equal to those in the manifest.
+
+    Raises IntegrityError naming the first file that is not what was recorded.
+    """
+    manifest = json.loads(work.file("base_model", MANIFEST))
+    model = work.services.model_files(str(manifest["slug"]))
+    _same_files(manifest["files"], model.files, f"model {model.slug} ({model.source})")
+    return model
+
+
+def verified_encoder(work: Work) -> None:
+    """Raises IntegrityError if the encoder's files are not those in the manifest."""
+    manifest = json.loads(work.file("sentence_encoder", MANIFEST))
+    _same_files(manifest["files"], work.services.encoder().files, "the sentence encoder")
+
+
+def adapter_folder(work: Work) -> Path | None:
+    """The adapter of this partition's variant, if it has one."""
+    return work.folder("adapter") if work.has("adapter") else None
+
+
+def _same_files(recorded: dict[str, str], found: object, what: str) -> None:
+    now = dict(found)  # type: ignore[call-overload]
+    for name in sorted({*recorded, *now}):
+        if recorded.get(name) != now.get(name):
+            raise IntegrityError(
+                f"{what}: file {name} is {now.get(name, 'absent')}, recorded as"
+                f" {recorded.get(name, 'absent')}; materialise the manifest again to accept it"
+            )

@@ -1,0 +1,164 @@
+"""Steps as Dagster assets: the same graph, seen by the UI, the daemon and ``dg.materialize``."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from mitt_assets import partitions
+from mitt_assets.errors import MittError
+from mitt_assets.graph import OWN, Graph, Input, Step
+from mitt_assets.materialise import Made, Maker, code_of
+from mitt_assets.partitions import Dimensions
+from mitt_assets.tables import TABLES
+from mitt_assets.work import Beat
+
+POOL = "gpu"
+HOST_TAG, PID_TAG = "mitt/host", "mitt/pid"
+LOG_EVERY = 10.0
+"""Seconds between progress lines in a run's log."""
+
+
+def assets_of(
+    graph: Graph, maker: Maker, report: Callable[[Beat], None] | None = None
+) -> dict[str, dg.AssetsDefinition]:
+    """One Dagster asset per step. ``report`` receives progress beside the run's own log."""
+    return {step.asset: _asset(graph, step, maker, report) for step in graph.steps.values()}
+
+
+def key_of(asset: str) -> dg.AssetKey:
+    """Dagster's key of an asset."""
+    return dg.AssetKey(asset.split("/"))
+
+
+def _asset(
+    graph: Graph, step: Step, maker: Maker, report: Callable[[Beat], None] | None
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=key_of(step.asset),
+        deps=[_dependency(graph, step, one) for one in step.inputs],
+        partitions_def=partitions_definition(graph, step.dimensions),
+        description=step.text,
+        group_name=step.group,
+        kinds={"table"} if step.table else {"file"},
+        code_version=code_of(step),
+        pool=POOL if step.gpu else None,
+        required_resource_keys={"gpu"},
+        metadata=_column_schema(step),
+    )
+    def body(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        partition = str(context.partition_key) if context.has_partition_key else None
+        context.instance.add_run_tags(context.run_id, own_tags())
+        log = _logger(context, report)
+        try:
+            made = maker.make(step.asset, partition, context.resources.gpu, context.run_id, log)
+        except MittError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(made.record.content), metadata=metadata_of(made)
+        )
+
+    return body
+
+
+def own_tags() -> dict[str, str]:
+    """Which process a run is in, so that a dead one can be told from a slow one."""
+    return {HOST_TAG: socket.gethostname(), PID_TAG: str(os.getpid())}
+
+
+def metadata_of(made: Made) -> dict[str, Any]:
+    """What the UI shows beside a materialisation."""
+    return {
+        **made.metadata,
+        "seconds": round(made.seconds, 2),
+        "content": made.record.content,
+        "statement": made.record.statement,
+    }
+
+
+def _logger(
+    context: dg.AssetExecutionContext, report: Callable[[Beat], None] | None
+) -> Callable[[Beat], None]:
+    last = [time.monotonic()]
+
+    def log(beat: Beat) -> None:
+        if report is not None:
+            report(beat)
+        if time.monotonic() - last[0] >= LOG_EVERY:
+            last[0] = time.monotonic()
+            context.log.info(f"{beat.doing}: {beat.done} of {beat.total}, {beat.tokens} tokens")
+
+    return log
+
+
+def partitions_definition(
+    graph: Graph, dimensions: Dimensions
+) -> dg.PartitionsDefinition[str] | None:
+    """Dagster's partitions for these dimensions."""
+    single = {
+        name: dg.StaticPartitionsDefinition(list(partitions.values(graph.study, name)))
+        for name in dimensions
+    }
+    if not single:
+        return None
+    if len(single) == 1:
+        return next(iter(single.values()))
+    return dg.MultiPartitionsDefinition(single)
+
+
+def _dependency(graph: Graph, step: Step, one: Input) -> dg.AssetDep:
+    return dg.AssetDep(key_of(one.asset), partition_mapping=_mapping(graph, step, one))
+
+
+def _mapping(graph: Graph, step: Step, one: Input) -> dg.PartitionMapping | None:
+    """Which partitions of an input a partition reads, in Dagster's terms; None for its default."""
+    up, down = graph.step(one.asset).dimensions, step.dimensions
+    taken = {"language": one.languages, "model": one.models}
+    if not up or not down:
+        return None
+    if up != down and len(up) == 1 and taken[up[0]] == (OWN,):
+        return dg.MultiToSingleDimensionPartitionMapping(up[0])
+    if all(taken[name] == (OWN,) for name in up):
+        return None
+    if len(up) == 1:
+        return _static(graph, up[0], down[0], taken[up[0]])
+    return dg.MultiPartitionMapping(
+        {
+            name: dg.DimensionPartitionMapping(name, _static(graph, name, name, taken[name]))
+            for name in up
+        }
+    )
+
+
+def _static(
+    graph: Graph, upstream: str, downstream: str, taken: tuple[str, ...]
+) -> dg.PartitionMapping:
+    if taken == (OWN,):
+        return dg.IdentityPartitionMapping()
+    everyone = set(partitions.values(graph.study, downstream))
+    readers: Mapping[str, set[str]] = {
+        value: everyone if value in taken else {value}
+        for value in partitions.values(graph.study, upstream)
+        if value in taken or OWN in taken
+    }
+    return dg.StaticPartitionMapping(readers)
+
+
+def _column_schema(step: Step) -> dict[str, Any]:
+    if step.table is None:
+        return {}
+    columns = [
+        dg.TableColumn(
+            name=column.name,
+            type=column.type,
+            description=column.text,
+            constraints=dg.TableColumnConstraints(nullable=column.nullable),
+        )
+        for column in TABLES[step.table].columns
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns=columns)}

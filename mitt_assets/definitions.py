@@ -1,0 +1,31 @@
+"""The one Definitions object: what ``workspace.yaml`` and ``dg dev`` load.
+
+``MITT_STUDY`` chooses the study and ``MITT_HOME`` where its results are.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from mitt_assets.assets.chain import build_graph
+from mitt_assets.dagster_assets import assets_of
+from mitt_assets.home import Home
+from mitt_assets.materialise import Maker
+from mitt_assets.study_file import find, load_study
+from resources.gpu_resource import GPUResource
+
+
+def build() -> dg.Definitions:
+    """Assets of the chosen study over its home."""
+    study = load_study()
+    home = Home(study)
+    graph = build_graph(study)
+    maker = Maker(graph, home.store(), home.scratch)
+    return dg.Definitions(
+        assets=list(assets_of(graph, maker).values()),
+        resources={"gpu": GPUResource(study=str(find()), cache=str(home.cache))},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build()

@@ -1,0 +1,183 @@
+"""Worker processes and the loop that feeds them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from mitt_assets.graph import Graph
+from mitt_assets.lineage.staleness import Reason
+from mitt_assets.lineage.statement import label
+from mitt_assets.materialise import Maker
+from mitt_assets.runner.plan import Plan, State, Task, affinity
+from mitt_assets.runner.worker import Done, Failed, Job, serve
+from mitt_assets.work import Beat
+
+GRACE = 15.0
+"""Seconds a worker gets to end its partition after Ctrl-C."""
+
+
+@dataclass
+class Worker:
+    """A worker process as the parent sees it."""
+
+    number: int
+    process: BaseProcess
+    pipe: Connection
+    ready: bool = False
+    task: Task | None = None
+    last: Task | None = None
+    since: float = 0.0
+    beat: Beat | None = None
+
+
+@dataclass
+class Watch:
+    """What the display is told; every method may be left as it is."""
+
+    changed: Callable[[], None] = lambda: None
+    finished: Callable[[Task, Done | Failed], None] = lambda task, outcome: None
+    blocked: Callable[[Task, Task], None] = lambda task, cause: None
+
+
+@dataclass
+class Pool:
+    """Runs a plan on ``jobs`` worker processes."""
+
+    plan: Plan
+    maker: Maker
+    job: Job
+    jobs: int
+    force: frozenset[Task] = frozenset()
+    watch: Watch = field(default_factory=Watch)
+    workers: list[Worker] = field(default_factory=list)
+    errors: dict[Task, str] = field(default_factory=dict)
+    why: dict[Task, list[Reason]] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of the plan."""
+        return self.plan.graph
+
+    def run(self) -> None:
+        """Work until nothing is waiting. On KeyboardInterrupt the workers end cleanly first."""
+        try:
+            while not self.plan.over():
+                self._dispatch()
+                if not self.plan.over():
+                    self._listen()
+                self.watch.changed()
+            self._stop()
+        except BaseException:
+            self._interrupt()
+            raise
+
+    def _dispatch(self) -> None:
+        ready = self._needing_work()
+        missing = min(self.jobs, len(ready) + self.plan.count(State.RUNNING)) - len(self.workers)
+        for _ in range(missing):
+            self.workers.append(self._start(len(self.workers)))
+        for worker in self.workers:
+            if worker.ready and worker.task is None and ready:
+                task = affinity(self.graph, worker.last, ready)
+                ready.remove(task)
+                worker.task, worker.since, worker.beat = task, time.monotonic(), None
+                self.plan.states[task] = State.RUNNING
+                worker.pipe.send(task)
+
+    def _needing_work(self) -> list[Task]:
+        """Ready tasks that must be made; the others are settled on the way."""
+        needing: list[Task] = []
+        settled = True
+        while settled:
+            settled, needing = False, []
+            for task in self.plan.ready():
+                if blockers := self.plan.blockers(task):
+                    self.plan.states[task] = State.BLOCKED
+                    self.watch.blocked(task, blockers[0])
+                    settled = True
+                elif self._must(task):
+                    needing.append(task)
+                else:
+                    self.plan.states[task] = State.FRESH
+                    settled = True
+        return needing
+
+    def _must(self, task: Task) -> bool:
+        if task not in self.why:
+            self.why[task] = self.maker.reasons(*task)
+        return task in self.force or bool(self.why[task])
+
+    def _start(self, number: int) -> Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=serve, args=(theirs, self.job), daemon=True)
+        process.start()
+        theirs.close()
+        return Worker(number, process, ours)
+
+    def _listen(self) -> None:
+        """Take what the workers have to say; waits half a second at most."""
+        pipes = {worker.pipe: worker for worker in self.workers}
+        for pipe in wait(list(pipes), timeout=0.5):
+            worker = pipes[pipe]  # type: ignore[index]
+            try:
+                message = worker.pipe.recv()
+            except (EOFError, ConnectionResetError):
+                self._lost(worker)
+                continue
+            self._hear(worker, message)
+
+    def _hear(self, worker: Worker, message: object) -> None:
+        if isinstance(message, Beat):
+            worker.beat = message
+        elif isinstance(message, Done | Failed):
+            self._finish(worker, message)
+        else:
+            worker.ready = True
+
+    def _finish(self, worker: Worker, outcome: Done | Failed) -> None:
+        task = worker.task
+        if task is None:
+            return
+        worker.task, worker.last, worker.beat = None, task, None
+        if isinstance(outcome, Failed):
+            self.plan.states[task] = State.FAILED
+            self.errors[task] = outcome.message
+        else:
+            self.plan.states[task] = State.MADE
+        self.watch.finished(task, outcome)
+
+    def _lost(self, worker: Worker) -> None:
+        worker.process.join(timeout=5)
+        self.workers.remove(worker)
+        code = worker.process.exitcode
+        if worker.task is None and not worker.ready:
+            raise RuntimeError(f"a worker process could not start (exit code {code})")
+        if worker.task is not None:
+            said = f"the worker process died (exit code {code}) while making {label(*worker.task)}"
+            self._finish(worker, Failed(f"{said}; finished shards are kept, run again to go on"))
+
+    def _stop(self) -> None:
+        for worker in self.workers:
+            if worker.process.is_alive():
+                worker.pipe.send(None)
+        for worker in self.workers:
+            worker.process.join(timeout=GRACE)
+
+    def _interrupt(self) -> None:
+        """Let every worker cancel its run, then end it."""
+        for worker in self.workers:
+            if worker.process.is_alive() and worker.process.pid:
+                os.kill(worker.process.pid, signal.SIGINT)
+        deadline = time.monotonic() + GRACE
+        for worker in self.workers:
+            worker.process.join(timeout=max(0.1, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()

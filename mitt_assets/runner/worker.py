@@ -1,0 +1,139 @@
+"""A worker process: makes one partition after another, keeping engine and encoder between them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from mitt_assets.work import Beat
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know once."""
+
+    study: str
+    limit: int | None
+    threads: int
+    device: str | None
+
+
+@dataclass(frozen=True)
+class Done:
+    """A partition was made: seconds in all, and seconds its step took."""
+
+    seconds: float
+    inner: float
+    content: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A partition could not be made; the message is for the user."""
+
+    message: str
+
+
+def serve(pipe: Connection, job: Job) -> None:
+    """Answer tasks from ``pipe`` until it sends None. Runs in a process of its own."""
+    _own_process(job.threads)
+    bench = _Bench(pipe, job)
+    pipe.send("ready")
+    while (task := pipe.recv()) is not None:
+        pipe.send(bench.make(*task))
+    bench.close()
+
+
+def _own_process(threads: int) -> None:
+    """A group of its own (Ctrl-C is the parent's to pass on) and a fixed number of threads."""
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ.setdefault("POLARS_MAX_THREADS", str(threads))
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+class _Bench:
+    """Everything kept between partitions."""
+
+    def __init__(self, pipe: Connection, job: Job) -> None:
+        import dagster as dg
+
+        from mitt_assets.assets.chain import build_graph
+        from mitt_assets.dagster_assets import assets_of
+        from mitt_assets.home import Home, limited
+        from mitt_assets.materialise import Maker
+        from mitt_assets.study_file import load_study
+        from resources.services import StudyServices
+
+        self._pipe = pipe
+        self._told = 0.0
+        study = limited(load_study(job.study), job.limit)
+        home = Home(study)
+        self._services = StudyServices(study, home.cache, job.device)
+        graph = build_graph(study)
+        maker = Maker(graph, home.store(), home.scratch)
+        self._assets = assets_of(graph, maker, self._tell)
+        self._instance = dg.DagsterInstance.from_config(str(home.dagster))
+        self._dg = dg
+        if self._services.device() == "cpu":
+            _set_torch_threads(job.threads)
+
+    def make(self, asset: str, partition: str | None) -> Done | Failed:
+        """One partition, as one Dagster run."""
+        clock = time.perf_counter()
+        try:
+            result = self._dg.materialize(
+                [self._assets[asset]],
+                partition_key=partition,
+                instance=self._instance,
+                resources={"gpu": self._services},
+                tags={"mitt/by": "mitt run"},
+                raise_on_error=False,
+            )
+        except KeyboardInterrupt:
+            return Failed("interrupted")
+        if not result.success:
+            return Failed(_reason(result))
+        metadata = result.asset_materializations_for_node(self._assets[asset].op.name)[0].metadata
+        return Done(
+            time.perf_counter() - clock,
+            float(metadata["seconds"].value or 0.0),
+            str(metadata["content"].value),
+        )
+
+    def close(self) -> None:
+        """Free the device."""
+        self._services.close()
+        self._instance.dispose()
+
+    def _tell(self, beat: Beat) -> None:
+        if time.monotonic() - self._told > 0.3 or beat.done == beat.total:
+            self._told = time.monotonic()
+            self._pipe.send(beat)
+
+
+def _set_torch_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _reason(result: Any) -> str:
+    """The first cause of a failed run, as the user should read it."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data and data.user_failure_data.description:
+                return str(data.user_failure_data.description)
+            error = data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            if error is not None:
+                return error.message.strip()
+    return "the run was cancelled or failed before its step began; see its log in the UI"

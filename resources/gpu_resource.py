@@ -1,0 +1,36 @@
+"""The GPU as Dagster sees it: it makes the gateways for a run and frees the device afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from mitt_assets.study_file import load_study
+from resources.services import StudyServices
+
+
+class GPUResource(dg.ConfigurableResource):
+    """Chooses the device that generates and trains. Steps that use it hold the pool ``gpu``."""
+
+    study: str
+    """Name or path of the study."""
+    cache: str
+    """Folder for file digests."""
+    device: str = "auto"
+    """auto, cpu or cuda; auto takes the study's choice."""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[StudyServices]:
+        """The gateways of one run; the device is freed when it ends."""
+        services = StudyServices(
+            load_study(self.study),
+            Path(self.cache),
+            device=None if self.device == "auto" else self.device,
+        )
+        try:
+            yield services
+        finally:
+            services.close()

@@ -1,0 +1,91 @@
+"""The gateways of one study, made when first asked for and kept until closed.
+
+Loading a model costs more than many a partition, so whoever makes several partitions in one process
+shares one of these between them.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mitt_assets.study import Study
+from resources.gpu import choose_device
+
+if TYPE_CHECKING:
+    from resources.encoders import SentenceEncoder
+    from resources.engines.base import ModelFiles, TraceEngine
+    from resources.engines.tokenizer import ReasoningTokenizer
+    from resources.language_id import LanguageIdentifier
+    from resources.problem_sources import ProblemSource
+
+
+class StudyServices:
+    """Real gateways as the study configures them; ``cache`` keeps file digests between processes."""
+
+    def __init__(self, study: Study, cache: Path, device: str | None = None) -> None:
+        self.study = study
+        self.cache = cache
+        self._wanted = device or study.engine.device
+        self._engine: TraceEngine | None = None
+        self._tokenizers: dict[str, ReasoningTokenizer] = {}
+
+    def device(self) -> str:
+        """cpu or cuda."""
+        return choose_device(self._wanted)
+
+    def engine(self) -> TraceEngine:
+        """The trace engine of the study on the chosen device."""
+        if self._engine is None:
+            from resources.engines.transformers_engine import TransformersEngine
+
+            self._engine = TransformersEngine(self.device(), self.study.engine.probe_method)
+        return self._engine
+
+    def model_files(self, slug: str) -> ModelFiles:
+        """The files of a model of the study."""
+        from resources.models import resolve
+
+        return resolve(slug, self.study.models[slug], self.cache)
+
+    def tokenizer(self, model: ModelFiles) -> ReasoningTokenizer:
+        """The tokenizer that belongs to a model."""
+        if model.slug not in self._tokenizers:
+            from resources.engines.tokenizer import ReasoningTokenizer
+
+            self._tokenizers[model.slug] = ReasoningTokenizer(model.folder)
+        return self._tokenizers[model.slug]
+
+    def encoder(self) -> SentenceEncoder:
+        """The sentence encoder of the study."""
+        return self._encoder
+
+    @cached_property
+    def _encoder(self) -> SentenceEncoder:
+        from resources.encoders import SentenceTransformerEncoder
+
+        settings = self.study.encoder
+        return SentenceTransformerEncoder(settings.source, settings.revision, self.device())
+
+    def identifier(self) -> LanguageIdentifier:
+        """The language identifier."""
+        return self._identifier
+
+    @cached_property
+    def _identifier(self) -> LanguageIdentifier:
+        from resources.language_id import BulkLangid
+
+        return BulkLangid()
+
+    def problem_source(self) -> ProblemSource:
+        """Where the study's problems come from."""
+        from resources.problem_sources import open_source
+
+        return open_source(self.study)
+
+    def close(self) -> None:
+        """Free the device."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
