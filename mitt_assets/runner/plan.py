@@ -47,27 +47,27 @@ def select(graph: Graph, selection: Selection) -> list[Task]:
     Raises StudyError for a name the study does not have.
     """
     _known(graph, selection)
-    wanted = {
-        (step.asset, key)
-        for step in graph.steps.values()
-        if _asked(step, selection)
-        for key in graph.partitions(step.asset)
-        if partitions.matches(step.dimensions, key, selection.languages, selection.models)
-    }
+    wanted = {task for task in graph.all_partitions if asked(graph, task, selection)}
     for task in reversed(graph.all_partitions):
         if task in wanted:
             wanted.update(required_inputs(graph, task))
     return [task for task in graph.all_partitions if task in wanted]
 
 
-def _asked(step: Step, selection: Selection) -> bool:
-    by_variant = not selection.variants or step.variant in (None, *selection.variants)
-    return by_variant and (not selection.assets or any(map(_matcher(step), selection.assets)))
+def asked(graph: Graph, task: Task, selection: Selection) -> bool:
+    """Whether a task is itself within the selection, not merely needed by one that is."""
+    step = graph.step(task[0])
+    return (
+        (not selection.variants or step.variant in (None, *selection.variants))
+        and (not selection.assets or any(_names(step, one) for one in selection.assets))
+        and partitions.matches(step.dimensions, task[1], selection.languages, selection.models)
+    )
 
 
-def _matcher(step: Step):  # type: ignore[no-untyped-def]
+def _names(step: Step, wanted: str) -> bool:
+    """Whether ``wanted`` is the asset's key, its last part, or a prefix of it."""
     name = step.asset.rpartition("/")[2]
-    return lambda wanted: wanted in (step.asset, name) or step.asset.startswith(f"{wanted}/")
+    return wanted in (step.asset, name) or step.asset.startswith(f"{wanted}/")
 
 
 def _known(graph: Graph, selection: Selection) -> None:
@@ -81,7 +81,7 @@ def _known(graph: Graph, selection: Selection) -> None:
             if name not in known:
                 raise StudyError(f"no {kind} {name!r} in this study; there are {', '.join(known)}")
     for wanted in selection.assets:
-        if not any(_matcher(step)(wanted) for step in graph.steps.values()):
+        if not any(_names(step, wanted) for step in graph.steps.values()):
             raise StudyError(f"no asset {wanted!r}; there are: {', '.join(graph.steps)}")
 
 

@@ -1,0 +1,153 @@
+"""``mitt run``: materialise what is missing or stale."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from mitt_assets.commands.options import STUDY, selection_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mitt_assets.home import Home
+    from mitt_assets.lineage.store import Store
+    from mitt_assets.runner.display import Display
+    from mitt_assets.runner.plan import Selection
+    from mitt_assets.runner.pool import Pool
+
+
+@click.command()
+@STUDY
+@selection_options
+@click.option("--limit", type=click.IntRange(min=1), help="Try the chain on the first N problems.")
+@click.option("--force", is_flag=True, help="Make the selected partitions even if up to date.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes (default: cores, or 1).")
+@click.option("--threads", type=click.IntRange(min=1), default=1, help="Threads per worker.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Instead of the study's.")
+def run(
+    study: str | None,
+    selection: Selection,
+    limit: int | None,
+    force: bool,
+    jobs: int | None,
+    threads: int,
+    device: str | None,
+) -> None:
+    """Materialise what is missing or stale, in dependency order.
+
+    Each partition is one run in the Dagster instance that `make ui` shows. Ctrl-C ends cleanly;
+    the next `mitt run` goes on from there, finished shards included.
+
+    \b
+    mitt run                                    everything
+    mitt run --select base --language tl        the base chain for Tagalog
+    mitt run --variant base --variant mitt      two variants
+    mitt run --limit 2                          two problems, in a home of their own
+    """
+    from rich.console import Console
+
+    console = Console()
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    pool, home = _prepare(study, selection, limit, force, jobs, threads, device)
+    try:
+        _work(pool, console)
+    except KeyboardInterrupt:
+        console.print("Stopped. Finished partitions and shards are kept; run again to go on.")
+        sys.exit(130)
+    _rebuild_links(home, pool.maker.store)
+    _finish(pool, home, console)
+
+
+def _prepare(
+    name: str | None,
+    selection: Selection,
+    limit: int | None,
+    force: bool,
+    jobs: int | None,
+    threads: int,
+    device: str | None,
+) -> tuple[Pool, Home]:
+    from mitt_assets.assets.chain import build_graph
+    from mitt_assets.home import Home, limited
+    from mitt_assets.materialise import Maker
+    from mitt_assets.runner.plan import Plan, asked, select
+    from mitt_assets.runner.pool import Pool
+    from mitt_assets.runner.worker import Job
+    from mitt_assets.study_file import find, load_study
+    from resources.gpu import device_count
+
+    file = find(name)
+    study = limited(load_study(file), limit)
+    graph = build_graph(study)
+    tasks = select(graph, selection)
+    home = Home(study)
+    home.prepare()
+    devices = device_count(device or study.engine.device)
+    workers = jobs or devices or os.cpu_count() or 1
+    _instance_ready(home, devices or workers)
+    forced = frozenset(task for task in tasks if force and asked(graph, task, selection))
+    maker = Maker(graph, home.store(), home.scratch)
+    job = Job(str(file), limit, threads, device)
+    return Pool(Plan(graph, tasks), maker, job, workers, forced), home
+
+
+def _instance_ready(home: Home, slots: int) -> None:
+    """Free what dead runs hold and set the pool's limit to the devices there are."""
+    import dagster as dg
+
+    from mitt_assets.dagster_assets import POOL
+    from mitt_assets.runner.reclaim import reclaim
+
+    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        reclaim(instance)
+        instance.event_log_storage.set_concurrency_slots(POOL, slots)
+
+
+def _work(pool: Pool, console: Console) -> None:
+    from mitt_assets.runner.display import Display
+
+    study = pool.graph.study
+    console.print(
+        f"Study {study.name}: {len(pool.plan.tasks)} partitions, {pool.jobs} worker(s)."
+    )
+    with Display(pool, console) as display:
+        pool.run()
+    _summary(display, console)
+
+
+def _summary(display: Display, console: Console) -> None:
+    import time
+
+    from mitt_assets.runner.plan import State
+
+    plan = display.pool.plan
+    counts = {state: plan.count(state) for state in State}
+    said = [f"{count} {state.value}" for state, count in counts.items() if count]
+    wall = time.monotonic() - display.started
+    console.print(f"{', '.join(said)} in {wall:.0f} s.", highlight=False)
+
+
+def _rebuild_links(home: Home, store: Store) -> None:
+    from mitt_assets.lineage.links import rebuild
+
+    rebuild(store, home.path)
+
+
+def _finish(pool: Pool, home: Home, console: Console) -> None:
+    if pool.errors:
+        console.print(f"{len(pool.errors)} partition(s) failed; see above.", style="red")
+        sys.exit(1)
+    report = home.publish_report(pool.maker.store)
+    if report is not None:
+        console.print(f"Report: {report}", soft_wrap=True, highlight=False)
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+

@@ -1,0 +1,124 @@
+"""What ``mitt run`` shows: a live table on a terminal, a line per partition elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from mitt_assets.lineage.statement import label
+from mitt_assets.runner.plan import OVER, State, Task
+from mitt_assets.runner.pool import Pool, Watch, Worker
+from mitt_assets.runner.worker import Done, Failed
+
+REFRESH = 4
+"""Redraws per second."""
+
+
+@dataclass
+class Display:
+    """Follows a pool; use as a context around its ``run``."""
+
+    pool: Pool
+    console: Console
+    started: float = field(default_factory=time.monotonic)
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    inner: float = 0.0
+    made: int = 0
+
+    def __enter__(self) -> Display:
+        """Begin to watch."""
+        self.pool.watch = Watch(self._changed, self._finished, self._blocked)
+        self._live = Live(
+            console=self.console, refresh_per_second=REFRESH, transient=True, auto_refresh=False
+        )
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Stop drawing; what was printed stays."""
+        if self._live.is_started:
+            self._live.stop()
+
+    def _changed(self) -> None:
+        if self._live.is_started:
+            self._live.update(self._picture(), refresh=True)
+
+    def _finished(self, task: Task, outcome: Done | Failed) -> None:
+        over = self.pool.plan.count(*OVER)
+        head = f"[{over}/{len(self.pool.plan.tasks)}] {label(*task)}"
+        if isinstance(outcome, Failed):
+            self.console.print(f"[red]{escape(head)} failed[/red]", highlight=False)
+            self.console.print(Text(outcome.message, style="red"), highlight=False)
+            return
+        self.made += 1
+        self.inner += outcome.inner
+        self.seconds[_kind(task)].append(outcome.seconds)
+        why = self.pool.why.get(task) or []
+        reason = why[0].sentence() if why else "forced"
+        self.console.print(
+            f"{escape(head)}  {outcome.seconds:.1f} s  [dim]{escape(reason)}[/dim]",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def _blocked(self, task: Task, cause: Task) -> None:
+        self.console.print(
+            f"[yellow]{escape(label(*task))} not made: {escape(label(*cause))} failed[/yellow]",
+            highlight=False,
+        )
+
+    def _picture(self) -> Group:
+        plan = self.pool.plan
+        over, total = plan.count(*OVER), len(plan.tasks)
+        table = Table.grid(padding=(0, 2))
+        for worker in self.pool.workers:
+            table.add_row(*self._row(worker))
+        left = self._left()
+        head = f"{over} of {total} partitions, {_clock(time.monotonic() - self.started)}"
+        return Group(
+            Text(head + (f", about {_clock(left)} left" if left else "")),
+            ProgressBar(total=total, completed=over, width=60),
+            table,
+        )
+
+    def _row(self, worker: Worker) -> tuple[Text, ...]:
+        if worker.task is None:
+            return Text(f"{worker.number}"), Text("ready" if worker.ready else "starting"), Text("")
+        beat, seconds = worker.beat, time.monotonic() - worker.since
+        if beat is None:
+            return Text(f"{worker.number}"), Text(label(*worker.task)), Text(_clock(seconds))
+        said = f"{beat.doing} {beat.done}/{beat.total}"
+        speed = f", {beat.tokens / seconds:,.0f} tokens/s" if beat.tokens and seconds > 1 else ""
+        return Text(f"{worker.number}"), Text(label(*worker.task)), Text(said + speed)
+
+    def _left(self) -> float | None:
+        """Seconds left, from the mean time of each kind of partition so far."""
+        if not self.seconds:
+            return None
+        everything = [one for times in self.seconds.values() for one in times]
+        overall = sum(everything) / len(everything)
+        waiting = [
+            task
+            for task, state in self.pool.plan.states.items()
+            if state in (State.WAITING, State.RUNNING)
+        ]
+        times = {kind: sum(values) / len(values) for kind, values in self.seconds.items()}
+        return sum(times.get(_kind(task), overall) for task in waiting) / self.pool.jobs
+
+
+def _kind(task: Task) -> str:
+    return task[0].rpartition("/")[2]
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,43 @@
+"""Runs whose process is gone: said to be failed, their pool slots freed.
+
+Dagster's default launcher has no health check, so a process killed with -9 would hold its slot until
+somebody noticed. Every run carries its host and pid; a run of this host whose pid is no more is dead.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from mitt_assets.dagster_assets import HOST_TAG, PID_TAG
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+
+def reclaim(instance: dg.DagsterInstance) -> list[str]:
+    """Fail the dead runs of this host and free their slots; the ids of those runs."""
+    import dagster as dg
+
+    unfinished = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING],
+        tags={HOST_TAG: socket.gethostname()},
+    )
+    dead = [run for run in instance.get_runs(unfinished) if not _alive(run.tags.get(PID_TAG, ""))]
+    for run in dead:
+        instance.report_run_failed(run, f"process {run.tags.get(PID_TAG)} is gone")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    return [run.run_id for run in dead]
+
+
+def _alive(pid: str) -> bool:
+    if not pid.isdigit():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
