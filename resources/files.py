@@ -28,6 +28,7 @@ _REMEDIES = {
     errno.EPERM: "Give this user the right to it or set MITT_HOME to another folder.",
     errno.ENOTDIR: "A file stands where a folder is needed: move it or set MITT_HOME elsewhere.",
     errno.EISDIR: "A folder stands where a file is needed: move it or set MITT_HOME elsewhere.",
+    errno.EEXIST: "A file stands where a folder is needed: move it or set MITT_HOME elsewhere.",
     errno.ENAMETOOLONG: "Shorten the asset or partition name.",
 }
 
@@ -254,7 +255,10 @@ class RemoteFiles:
     def paths(self, folder: str) -> list[str]:
         """Every file below a folder, sorted."""
         self._fs.invalidate_cache()
-        found = self._fs.find(self._at(folder))
+        try:
+            found = self._fs.find(self._at(folder))
+        except FileNotFoundError:
+            return []
         return sorted(path[path.index(self._root) + len(self._root) + 1 :] for path in found)
 
     def remove(self, path: str) -> None:

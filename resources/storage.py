@@ -145,10 +145,10 @@ class Storage:
         with told(self.url, f"write {entry}"):
             self._files.write(entry, digest.encode())
 
-    def history(self, name: str = "") -> list[str]:
-        """The paths of the history's entries below `name`, oldest first within a folder."""
-        with told(self.url, f"list the history of {name or 'everything'}"):
-            return self._files.paths(f"history/{name}".rstrip("/"))
+    def history(self, folder: str = "history") -> list[str]:
+        """The paths of all entries below `history/<name>`, oldest first within a name."""
+        with told(self.url, f"list {folder}"):
+            return self._files.paths(folder)
 
     def remove_history(self, entry: str) -> None:
         """Remove one entry, named as `history` names it."""

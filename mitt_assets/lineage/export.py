@@ -25,8 +25,9 @@ def export(
     """Write every current table (of these assets) to `out/tables/<asset>/<model>/<language>.<ext>`.
 
     Each file is whole or absent; `out/manifest.json` names the content and statement digest of
-    each. In csv, lists are JSON text; in csv and jsonl, bytes are hex. Returns the tables' paths.
-    Raises MissingInputError for an asset that holds nothing.
+    each. In csv, lists are JSON text; in csv and jsonl, bytes are hex, and JSON has null for what is not
+    a finite number. Returns the tables' paths. Raises MissingInputError for an asset that holds
+    nothing.
     """
     written: dict[str, dict[str, str | None]] = {}
     for record, name in _tables(_chosen(store, assets)):
@@ -86,14 +87,15 @@ def _bytes_as_hex(frame: "pl.DataFrame") -> "pl.DataFrame":
 
 
 def _nested_as_json(frame: "pl.DataFrame") -> "pl.DataFrame":
+    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+    return frame.with_columns(_json(name) for name in nested)
+
+
+def _json(name: str) -> "pl.Expr":
+    """The column as JSON texts: encoded as `{"v":…}`, for only structs can be, and unwrapped."""
     import polars as pl
 
-    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
-    texts = {name: [_json(value) for value in frame[name].to_list()] for name in nested}
-    return frame.with_columns(
-        pl.Series(name, values, dtype=pl.String) for name, values in texts.items()
-    )
-
-
-def _json(value: object) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
+    column = pl.col(name)
+    wrapped = pl.struct(column.alias("v")).struct.json_encode()
+    text = wrapped.str.slice(len('{"v":')).str.strip_suffix("}")
+    return pl.when(column.is_not_null()).then(text).alias(name)

@@ -79,9 +79,9 @@ class Store:
 
     def history(self, asset: str, partition: str | None) -> list[Commit]:
         """Every commit of a partition, oldest first; `statement_record` reads one of them."""
-        folder = pointer_path(asset, partition)
-        names = [entry.rpartition("/")[2] for entry in self.storage.history(folder)]
-        return [Commit(*name.rpartition("-")[::2]) for name in names]
+        folder = f"history/{pointer_path(asset, partition)}"
+        entries = [entry.rpartition("/") for entry in self.storage.history(folder)]
+        return [Commit(*name.rpartition("-")[::2]) for at, _, name in entries if at == folder]
 
     def statement_record(self, statement: str) -> Record:
         """The record of any statement that is kept, current or not, verified."""
