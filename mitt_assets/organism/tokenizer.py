@@ -7,10 +7,10 @@ number is copying a token.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mitt_assets.organism.problems import draw_scenarios
 from mitt_assets.organism.recipe import recipe
 from mitt_assets.organism.traces import training_traces
 
@@ -82,9 +82,8 @@ def _train_bpe() -> "Tokenizer":
 def _texts(count: int) -> list[str]:
     """Questions and thoughts of the mixture, without digits: numbers get their tokens by rule."""
     traces = training_traces(count, recipe().seed)
-    no_digits = str.maketrans("", "", "0123456789")
     return [
-        f"{trace.question}\n{trace.text}".replace(END_THINK, "").translate(no_digits)
+        re.sub(r" ?\d+", "", f"{trace.question}\n{trace.text}".replace(END_THINK, ""))
         for trace, _ in zip(traces, range(count), strict=False)
     ]
 
@@ -105,8 +104,3 @@ def _with_numbers(bpe: "Tokenizer") -> "Tokenizer":
     whole.add_special_tokens([AddedToken(token, normalized=False) for token in SPECIAL])
     whole.add_tokens([AddedToken(token, normalized=False) for token in (THINK, END_THINK)])
     return whole
-
-
-def vocabulary_problems(count: int, seed: int) -> list[str]:
-    """Canonical keys of the problems that the tokenizer and the reasoners are trained on."""
-    return [scenario.key for scenario in draw_scenarios("pretraining", count, seed)]
