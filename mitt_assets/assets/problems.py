@@ -1,0 +1,56 @@
+"""The problem sets: evaluation, development and training, checked and disjoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mitt_assets.lineage import canonical
+from mitt_assets.method.identity import request_id
+from mitt_assets.study import Problems
+from mitt_assets.tables import PROBLEMS
+from mitt_assets.work import Product, Work
+from resources.problem_sources import SourceProblem, load_all, origin
+
+
+def make(work: Work) -> Product:
+    """Every problem of every split, in the language the set is written in."""
+    import polars as pl
+
+    settings = work.study.problems
+    loaded = load_all(work.services.problem_source(), settings)
+    rows = [
+        (
+            problem_id(settings, split, problem.row),
+            split,
+            problem.questions[settings.language],
+            problem.answer,
+            problem.duplicate_key,
+            origin(settings, split)[0],
+            problem.row,
+        )
+        for split, problems in loaded.items()
+        for problem in problems
+    ]
+    return Product(
+        frame=pl.DataFrame(rows, schema=PROBLEMS.schema(), orient="row"),
+        metadata={split: len(problems) for split, problems in loaded.items()},
+        materials=materials(settings, loaded),
+    )
+
+
+def problem_id(settings: Problems, split: str, row: str) -> str:
+    """The id of a problem, from where it stands and not from what it says."""
+    source, revision = origin(settings, split)
+    return request_id("problem", source, revision or "", split, row)
+
+
+def materials(
+    settings: Problems, loaded: Mapping[str, Sequence[SourceProblem]]
+) -> dict[str, str]:
+    """The sha256 of what each split's source gave, in all languages: a file may change in place."""
+    return {
+        f"{origin(settings, split)[0]} ({split})": canonical.digest(
+            [[one.row, one.answer, one.questions] for one in problems]
+        )
+        for split, problems in loaded.items()
+    }

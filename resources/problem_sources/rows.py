@@ -1,0 +1,154 @@
+"""From the rows of any source to problems: what a study can rest on, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mitt_assets.errors import DataError, StudyError
+from mitt_assets.method.probing import canonical
+from mitt_assets.study import Answer, Study
+from resources.problem_sources.base import SourceProblem, split_settings
+
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row as read: where it stands (for errors), its id, its answer and texts by language."""
+
+    place: str
+    id: Any
+    answer: Any
+    questions: Mapping[str, Any]
+    duplicate_key: str | None = None
+
+
+def accept(rows: Sequence[Row], study: Study, split: str, source: str) -> list[SourceProblem]:
+    """The rows as problems, limited to the split's count.
+
+    Raises DataError at the first row that cannot serve, and where two rows share an id.
+    """
+    if not rows:
+        raise DataError(f"{source}: no problems in it; give a set that has rows")
+    count = split_settings(study.problems, split).count
+    if count is not None and count > len(rows):
+        raise DataError(
+            f"{source}: it has {len(rows)} problems, but problems.{split}.count asks for {count};"
+            f" lower the count, or leave it out to take all"
+        )
+    chosen = rows[:count]
+    _refuse_shared_ids(chosen)
+    return [_problem(row, study) for row in chosen]
+
+
+def question_columns(study: Study, source: str) -> dict[str, str]:
+    """The column of the question in each language of the study."""
+    template = study.problems.columns.question
+    return {code: template.replace("{language}", code) for code in study.languages}
+
+
+def require_columns(
+    needed: Mapping[str, str], present: Sequence[str], place: str, study: Study
+) -> None:
+    """Refuse a place that lacks a language's question column, the answer's or the id's.
+
+    ``needed`` maps the languages read from this place to their columns.
+    """
+    columns = study.problems.columns
+    there = f"the columns there are: {', '.join(present) or 'none'}"
+    missing = [code for code, column in needed.items() if column not in present]
+    if missing:
+        wanted = ", ".join(repr(needed[code]) for code in missing)
+        raise DataError(
+            f"{place}: no question in {', '.join(missing)}: column {wanted} is missing; {there}."
+            f" Set problems.columns.question, or take the language out of the study"
+        )
+    for key, column in (("answer", columns.answer), ("id", columns.id)):
+        if column is not None and column not in present:
+            raise DataError(
+                f"{place}: column {column!r} is missing; {there}. Set problems.columns.{key}"
+            )
+
+
+def same_text(text: str) -> str:
+    """A key equal for texts that differ only in case, spacing or Unicode form (our choice)."""
+    plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return hashlib.sha256(plain.encode("utf-8")).hexdigest()
+
+
+def shown(value: Any) -> str:
+    """A value short enough for a message."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _problem(row: Row, study: Study) -> SourceProblem:
+    questions = {code: _question(row, code) for code in study.languages}
+    return SourceProblem(
+        row=str(row.id),
+        answer=_answer(row, study.problems.answer),
+        questions=questions,
+        duplicate_key=_duplicate_key(row, questions, study),
+    )
+
+
+def _question(row: Row, language: str) -> str:
+    text = row.questions.get(language)
+    if text is None or (isinstance(text, str) and not text.strip()):
+        raise DataError(
+            f"{row.place}: the question in {language} is empty; write it, or remove the row"
+        )
+    if not isinstance(text, str):
+        raise DataError(
+            f"{row.place}: the question in {language} is {shown(text)}, not text; mend the row,"
+            f" or set problems.columns.question to the column of the text"
+        )
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise DataError(
+            f"{row.place}: the question in {language} holds half a character (a lone surrogate);"
+            f" write the row again as UTF-8"
+        )
+    return text
+
+
+def _answer(row: Row, rule: Answer) -> str:
+    value = row.answer
+    allowed = f"an {rule.type} from {rule.low} to {rule.high}"
+    if value is None or not str(value).strip():
+        raise DataError(f"{row.place}: no answer; give {allowed}, or remove the row")
+    whole = isinstance(value, float) and value.is_integer()
+    answer = canonical(str(int(value) if whole else value), rule)
+    if answer is None:
+        raise DataError(
+            f"{row.place}: the answer is {shown(value)}, but problems.answer allows {allowed};"
+            f" mend the row, or widen problems.answer"
+        )
+    return answer
+
+
+def _duplicate_key(row: Row, questions: Mapping[str, str], study: Study) -> str:
+    if study.problems.duplicates == "question":
+        return same_text(questions[study.problems.language])
+    if row.duplicate_key is None:
+        raise StudyError(
+            "problems.duplicates: 'events' is the organism's rule; this set needs 'question'"
+        )
+    return row.duplicate_key
+
+
+def _refuse_shared_ids(rows: Sequence[Row]) -> None:
+    seen: dict[str, str] = {}
+    for row in rows:
+        name = "" if row.id is None else str(row.id)
+        if not name.strip():
+            raise DataError(f"{row.place}: the id is empty; give every problem its own id")
+        if name in seen:
+            raise DataError(
+                f"{row.place}: the id {name!r} is already that of {seen[name]}; give every problem"
+                f" its own id, or leave problems.columns.id out to number the rows"
+            )
+        seen[name] = row.place
