@@ -1,0 +1,97 @@
+"""The ``mitt`` command. A subcommand's module is imported only when it is called.
+
+Dagster and polars cost seconds to import; ``mitt --help`` must not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from mitt_assets.errors import MittError
+
+COMMANDS = {
+    "study": ("mitt_assets.commands.study:study", "Start, show and validate a study file."),
+    "run": ("mitt_assets.commands.run:run", "Materialise what is missing or stale."),
+    "status": ("mitt_assets.commands.status:status", "What is made, stale or missing, and why."),
+    "prompt": ("mitt_assets.commands.prompt:prompt", "The exact text and tokens a model is sent."),
+    "export": ("mitt_assets.commands.export:export", "Tables as parquet, CSV or JSON lines."),
+    "gc": ("mitt_assets.commands.gc:gc", "Free what nothing current needs any more."),
+    "organism": ("mitt_assets.organism.cli:organism", "Build the embedded default again."),
+}
+"""Where each command is, and its line in the help: reading that must import nothing."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named without being imported."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which a study needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list from the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but a misspelt name is answered without importing every command."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no command {args[0]!r}; there are: {', '.join(COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mitt-assets", prog_name="mitt")
+def mitt() -> None:
+    """Multilingual test-time scaling, from problems to a report.
+
+    \b
+    mitt run --limit 2                 try the whole graph on two problems
+    mitt run                           make everything that is missing or stale
+    mitt study new mine.yaml           start a study of your own
+    mitt run --study mine.yaml         and make it
+
+    \b
+    MITT_STUDY   the study, by name or path (default: organism)
+    MITT_HOME    where results are kept (default: .mitt)
+    MITT_TRACE   set to 1 for the full trace of an error
+    """
+
+
+def main() -> None:
+    """Run the command line: errors of the user's are one paragraph, without a trace."""
+    try:
+        code = mitt(standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except MittError as error:
+        _say(error)
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read this has what they wanted; a second flush at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(error: MittError) -> None:
+    if os.environ.get("MITT_TRACE") == "1":
+        raise error
+    click.secho(f"Error: {error}", fg="red", err=True)
