@@ -7,14 +7,15 @@ Dagster's own objects would tie them to the features whose answers end at a hund
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mitt_assets import partitions
 from mitt_assets.errors import StudyError
 from mitt_assets.partitions import Dimensions
 from mitt_assets.study import Study
+from mitt_assets.study_file import slice_of
 
 if TYPE_CHECKING:
     from mitt_assets.work import Product, Work
@@ -43,7 +44,8 @@ class Step:
     """One asset: how it is partitioned, made and described.
 
     ``settings`` are dotted study keys, with ``{language}`` and ``{model}`` filled from the partition.
-    ``code`` names the modules (beside the framework) whose change makes the asset stale.
+    ``code`` names the modules (beside the framework) whose change makes the asset stale, and
+    ``outside`` gives digests of what the step reads that no asset holds: the user's own files.
     """
 
     asset: str
@@ -57,7 +59,7 @@ class Step:
     table: str | None = None
     variant: str | None = None
     gpu: bool = False
-    facts: Mapping[str, str] = field(default_factory=dict)
+    outside: Callable[[Study], Mapping[str, str]] | None = None
 
 
 class Graph:
@@ -112,6 +114,12 @@ class Graph:
         step = self.step(asset)
         own = partitions.parse(step.dimensions, partition)
         return [path.format(**own) for path in step.settings]
+
+    def slice(self, asset: str, partition: str | None) -> dict[str, Any]:
+        """The study values a partition reads, by dotted key, and the digests of outside files."""
+        outside = self.step(asset).outside
+        files = outside(self.study) if outside else {}
+        return {**slice_of(self.study, self.settings(asset, partition)), **files}
 
     @cached_property
     def all_partitions(self) -> list[tuple[str, str | None]]:

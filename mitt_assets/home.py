@@ -42,9 +42,10 @@ class Home:
         The schema is created under a lock: several processes at once would break each other.
         Raises StorageError if the home cannot be written.
         """
-        for folder in (self.path, self.dagster, self.scratch, self.cache):
-            make_folder(folder)
-        with self._locked():
+        with told(self.path, "prepare the home"):
+            for folder in (self.path, self.dagster, self.scratch, self.cache):
+                make_folder(folder)
+        with told(self.path, "prepare the home"), self._locked():
             settings = Path(__file__).with_name("dagster.yaml").read_bytes()
             file = self.dagster / "dagster.yaml"
             if not file.is_file():
@@ -64,7 +65,7 @@ class Home:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with told(self.path, "lock the home"), open(self.path / "home.lock", "wb") as file:
+        with open(self.path / "home.lock", "wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -74,11 +75,10 @@ class Home:
         if record is None:
             return None
         folder = self.path / "report"
-        make_folder(folder)
-        for name in record.files:
-            target = folder / name
-            make_folder(target.parent)
-            write_atomic(target, store.read(record, name))
+        with told(folder, "write the report"):
+            for name in record.files:
+                make_folder((folder / name).parent)
+                write_atomic(folder / name, store.read(record, name))
         return folder / REPORT_FILE
 
 

@@ -20,7 +20,6 @@ from mitt_assets.lineage import canonical, environment
 from mitt_assets.lineage.staleness import Expected, Reason, explain
 from mitt_assets.lineage.statement import Provenance, Record, label
 from mitt_assets.lineage.store import Store, write_table
-from mitt_assets.study_file import slice_of
 from mitt_assets.tables import TABLES
 from mitt_assets.work import TABLE_FILE, Beat, Product, Services, Work
 from resources.shards import ShardStore
@@ -63,7 +62,7 @@ class Maker:
             asset=asset,
             partition=partition,
             code=code_of(step),
-            study_slice=slice_of(self.graph.study, self.graph.settings(asset, partition)),
+            study_slice=self.graph.slice(asset, partition),
             dependencies=tuple(dict.fromkeys(pairs)),
         )
 

@@ -54,6 +54,7 @@ def _shared(study: Study) -> list[Step]:
             ("mitt_assets.assets.problems", "resources.problem_sources"),
             settings=(*SPLITS, "translation"),
             table="problems",
+            outside=problems.files_read,
         ),
         Step(
             "translations",
@@ -65,6 +66,7 @@ def _shared(study: Study) -> list[Step]:
             (Input("problems", "problems"),),
             settings=(*SPLITS, "translation"),
             table="translations",
+            outside=problems.files_read,
         ),
         Step(
             "base_model",

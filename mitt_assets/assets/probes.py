@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mitt_assets.assets.models import adapter_folder, verified_model
-from mitt_assets.method.probing import PlannedProbe, plan_branches, probes_frame
-from mitt_assets.method.requests import Branch, ProbeRequest
+from mitt_assets.method.probing import (
+    PlannedProbe,
+    ProbeForm,
+    line_ends,
+    own_answer,
+    plan_branches,
+    probes_frame,
+)
+from mitt_assets.method.requests import ProbeRequest
 from mitt_assets.work import Product, Tick, Work
 
 if TYPE_CHECKING:
@@ -55,30 +62,49 @@ def _shard(
     shard: Sequence[Row],
     tick: Tick,
 ) -> pl.DataFrame:
-    plans = [_plan(work, tokenizer, trace) for trace in shard]
+    plans = {trace["trace_id"]: _plan(work, tokenizer, trace) for trace in shard}
     requests = [
-        _request(work, tokenizer, questions[trace["translation_id"]], trace, plan)
-        for trace, plan in zip(shard, plans, strict=True)
+        _request(
+            work, tokenizer, questions[trace["translation_id"]], trace, plans[trace["trace_id"]]
+        )
+        for trace in shard
     ]
     forced = engine.probe(requests, tick)
-    return probes_frame(
-        [
-            (trace, plan, [tokenizer.decode(tokens) for tokens in answers])
-            for trace, plan, answers in zip(shard, plans, forced, strict=True)
-        ],
-        {trace["trace_id"]: questions[trace["translation_id"]]["answer"] for trace in shard},
-        work.study.problems.answer,
-    )
+    raws = {
+        trace["trace_id"]: _texts(trace, plans[trace["trace_id"]], map(tokenizer.decode, answers))
+        for trace, answers in zip(shard, forced, strict=True)
+    }
+    golds = {trace["trace_id"]: questions[trace["translation_id"]]["answer"] for trace in shard}
+    return probes_frame(plans, raws, golds, work.study.problems.answer)
 
 
 def _plan(work: Work, tokenizer: ReasoningTokenizer, trace: Row) -> list[PlannedProbe]:
     probes = work.study.probes
-    return plan_branches(
-        trace,
-        stride=probes.stride,
-        opening=tuple(tokenizer.encode(probes.opening)),
-        suffix=tuple(tokenizer.encode(probes.suffix)),
+    form = ProbeForm(
+        probes.stride,
+        tuple(tokenizer.encode(probes.opening)),
+        tuple(tokenizer.encode(probes.suffix)),
     )
+    return plan_branches(
+        think_tokens=trace["think_tokens"],
+        think_ends=trace["think_ends"],
+        ended=trace["finish_reason"] != "budget",
+        own=own_answer(_after_thought(trace)) is not None,
+        form=form,
+        ends_line=line_ends(trace["text"], trace["offsets"]),
+    )
+
+
+def _after_thought(trace: Row) -> str:
+    """The text after the thought: ``</think>`` and the answer, or nothing."""
+    at, offsets = trace["think_tokens"], trace["offsets"]
+    return str(trace["text"])[offsets[at] :] if at < len(offsets) else ""
+
+
+def _texts(trace: Row, plan: Sequence[PlannedProbe], forced: Iterator[str]) -> list[str]:
+    """One text per planned probe: the next forced answer, or the text after the thought."""
+    own = _after_thought(trace)
+    return [own if one.branch is None else next(forced) for one in plan]
 
 
 def _request(
@@ -89,12 +115,11 @@ def _request(
     plan: Sequence[PlannedProbe],
 ) -> ProbeRequest:
     instruction = work.study.languages[question["language"]].instruction
-    branches: list[Branch] = [one.branch for one in plan if one.branch is not None]
     braces = tokenizer.tokens_with("}") if work.study.probes.stop_at_brace else ()
     return ProbeRequest(
         prompt=tuple(tokenizer.prompt(question["question"], instruction)),
         trace=tuple(trace["token_ids"]),
-        branches=tuple(branches),
+        branches=tuple(one.branch for one in plan if one.branch is not None),
         max_tokens=work.study.probes.tokens,
         stop=(tokenizer.eos, *braces),
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from mitt_assets.lineage import canonical
 from mitt_assets.method.identity import request_id
-from mitt_assets.study import Problems
+from mitt_assets.study import Problems, Study
 from mitt_assets.tables import PROBLEMS
 from mitt_assets.work import Product, Work
-from resources.problem_sources import SourceProblem, load_all, origin
+from resources.files import chunks_of, sha256_of
+from resources.problem_sources import SourceProblem, is_file, load_all, origin, splits
 
 
 def make(work: Work) -> Product:
@@ -53,4 +55,15 @@ def materials(
             [[one.row, one.answer, one.questions] for one in problems]
         )
         for split, problems in loaded.items()
+    }
+
+
+def files_read(study: Study) -> dict[str, str]:
+    """The sha256 of every file problems come from, so that a file changed in place is noticed."""
+    return {
+        f"file {name}": sha256_of(chunks_of(path)) if path.is_file() else "absent"
+        for split in splits(study.problems)
+        for name in [origin(study.problems, split)[0]]
+        if is_file(name)
+        for path in [Path(name)]
     }

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from mitt_assets.assets.models import verified_model
 from mitt_assets.assets.traces import Ask, generate
-from mitt_assets.method.recipes import build_training_set, training_questions
+from mitt_assets.method.recipes import Questions, build_training_set, choose_problems
 from mitt_assets.study import Recipe
 from mitt_assets.work import Product, Work
 
 if TYPE_CHECKING:
-    import polars as pl
+    from resources.engines.tokenizer import ReasoningTokenizer
 
 LOSS_FILE = "loss.json"
 
@@ -28,9 +28,15 @@ def recipe_of(work: Work) -> Recipe:
 
 def make_training_traces(work: Work) -> Product:
     """One trace per training question in the recipe's source languages, no forced wait."""
+    import polars as pl
+
     recipe = recipe_of(work)
-    chosen = training_questions(_translations(work), recipe)
-    asks = [Ask(row, 0) for row in chosen.iter_rows(named=True)]
+    asks = []
+    for _, rows in sorted(work.tables("translations").items()):
+        training = rows.filter(pl.col("split") == "training")
+        chosen = choose_problems(training["problem_id"], recipe.problems)
+        kept = training.filter(pl.col("problem_id").is_in(chosen)).sort("translation_id")
+        asks += [Ask(row, 0) for row in kept.iter_rows(named=True)]
     return generate(work, asks, waits=0, purpose=f"{work.variant}/training")
 
 
@@ -39,23 +45,9 @@ def make_training_set(work: Work) -> Product:
     recipe = recipe_of(work)
     model = verified_model(work)
     tokenizer = work.services.tokenizer(model)
-    translations = _translations(work)
-    languages = work.study.languages
-    prompts = {
-        row["translation_id"]: tuple(
-            tokenizer.prompt(row["question"], languages[row["language"]].instruction)
-        )
-        for rows in translations.values()
-        for row in rows.filter(rows["split"] == "training").iter_rows(named=True)
-    }
-    frame = build_training_set(
-        work.table("training_traces"),
-        translations,
-        prompts,
-        recipe,
-        eos=tokenizer.eos,
-        problems=work.table("problems"),
-    )
+    traces = work.table("training_traces")
+    by_language = {str(language): rows for (language,), rows in traces.group_by("language")}
+    frame = build_training_set(by_language, _questions(work, tokenizer), recipe, tokenizer.eos)
     return Product(
         frame=frame,
         metadata={
@@ -63,6 +55,33 @@ def make_training_set(work: Work) -> Product:
             "whole traces": int(frame["whole"].sum()),
             "tokens": int(frame["token_ids"].list.len().sum()),
         },
+    )
+
+
+def _questions(work: Work, tokenizer: ReasoningTokenizer) -> Questions:
+    """The training questions as prompts, and the keys of those that must not be among them."""
+    import polars as pl
+
+    languages = work.study.languages
+    translations = {
+        language: rows.filter(pl.col("split") == "training")
+        for language, rows in work.tables("translations").items()
+    }
+    problems = work.table("problems")
+    training = pl.col("split") == "training"
+    return Questions(
+        translations=translations,
+        prompts={
+            row["translation_id"]: tokenizer.prompt(
+                row["question"], languages[row["language"]].instruction
+            )
+            for rows in translations.values()
+            for row in rows.iter_rows(named=True)
+        },
+        duplicate_keys=dict(
+            problems.filter(training).select("problem_id", "duplicate_key").iter_rows()
+        ),
+        evaluation_keys=set(problems.filter(~training)["duplicate_key"]),
     )
 
 
@@ -99,6 +118,3 @@ def make_adapter(work: Work) -> Product:
         materials=dict(model.files),
     )
 
-
-def _translations(work: Work) -> dict[str, pl.DataFrame]:
-    return work.tables("translations")

@@ -8,7 +8,7 @@
 from resources.problem_sources.base import ProblemSource, SourceProblem, origin, splits
 from resources.problem_sources.files import FileSource
 from resources.problem_sources.hub import HubSource
-from resources.problem_sources.opening import load_all, open_source
+from resources.problem_sources.opening import is_file, load_all, open_source
 from resources.problem_sources.organism import OrganismSource
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "OrganismSource",
     "ProblemSource",
     "SourceProblem",
+    "is_file",
     "load_all",
     "open_source",
     "origin",

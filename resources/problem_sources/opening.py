@@ -27,9 +27,14 @@ class _BySplit(ProblemSource):
         source = origin(self._study.problems, split)[0]
         if source == "organism":
             return OrganismSource(self._study).load(split)
-        if PurePath(source).suffix in _FILES:
+        if is_file(source):
             return FileSource(self._study).load(split)
         return HubSource(self._study).load(split)
+
+
+def is_file(source: str) -> bool:
+    """Whether a source is a file and not a set on the hub."""
+    return PurePath(source).suffix in _FILES
 
 
 def load_all(source: ProblemSource, problems: Problems) -> dict[str, list[SourceProblem]]:
