@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from mitt_assets.errors import StorageError
 
@@ -102,21 +102,6 @@ def sha256_of(chunks: Iterable[bytes]) -> str:
     for chunk in chunks:
         hasher.update(chunk)
     return hasher.hexdigest()
-
-
-class Files(Protocol):
-    """What Storage needs of a place; paths are relative to it, `/`-separated."""
-
-    def read(self, path: str) -> bytes | None: ...
-    def sha256(self, path: str) -> str | None: ...
-    def write(self, path: str, data: bytes) -> None: ...
-    def copy_in(self, folder: str, source: Path) -> str: ...
-    def size(self, path: str) -> int | None: ...
-    def age(self, path: str) -> float: ...
-    def renew(self, path: str) -> bool: ...
-    def paths(self, folder: str) -> list[str]: ...
-    def remove(self, path: str) -> None: ...
-    def local(self, path: str) -> Path | None: ...
 
 
 class LocalFiles:
@@ -272,6 +257,10 @@ class RemoteFiles:
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"
+
+
+Files = LocalFiles | RemoteFiles
+"""Where a Storage keeps its files; paths are relative to it and separated by `/`."""
 
 
 def object_path(folder: str, sha256: str) -> str:

@@ -25,9 +25,9 @@ def export(
     """Write every current table (of these assets) to `out/tables/<asset>/<model>/<language>.<ext>`.
 
     Each file is whole or absent; `out/manifest.json` names the content and statement digest of
-    each. In csv, lists are JSON text; in csv and jsonl, bytes are hex, and JSON has null for what is not
-    a finite number. Returns the tables' paths. Raises MissingInputError for an asset that holds
-    nothing.
+    each. In csv, lists are JSON text; in csv and jsonl, bytes are hex, and JSON has null for what
+    is not a finite number. Returns the tables' paths. Raises MissingInputError for an asset that
+    holds nothing.
     """
     written: dict[str, dict[str, str | None]] = {}
     for record, name in _tables(_chosen(store, assets)):
