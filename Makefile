@@ -1,0 +1,58 @@
+# make help says what there is. Every target sets up .venv first if pyproject.toml is newer.
+PYTHON ?= python3.11
+PORT ?= 3000
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Two threads per process collapse when another process holds a core; parallelism is across runs.
+export OMP_NUM_THREADS := 1
+export DAGSTER_DISABLE_TELEMETRY := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo study test ui lint types bench clean
+
+help: ## Say what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+
+setup: $(READY) ## Make .venv with everything (a few minutes the first time)
+
+$(READY): pyproject.toml
+	@echo "Setting up $(VENV): a few minutes the first time."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check "pip>=25.1"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e . --group dev
+	@touch $(READY)
+
+demo: $(READY) ## Make one model's base, MITT and control chains, and the report
+	@echo "Making one model, three variants and the report (MITT_HOME or .mitt)."
+	@$(BIN)/mitt run --model llama --variant base --variant mitt --variant own_prefix
+
+study: $(READY) ## Make everything of the study that is missing or stale
+	@echo "Making what is missing or stale of $${MITT_STUDY:-organism}."
+	@$(BIN)/mitt run
+
+ui: $(READY) ## Show the graph at http://127.0.0.1:3000 (PORT=… for another port)
+	@$(BIN)/mitt ui --port $(PORT)
+
+test: $(READY) ## Run the unit and integration tests
+	@echo "Running the unit and integration tests."
+	@$(BIN)/pytest -q -n 2 --dist loadfile
+
+lint: $(READY) ## Check style
+	@echo "Checking style with ruff."
+	@$(BIN)/ruff check .
+
+types: $(READY) ## Check types
+	@echo "Checking types with mypy."
+	@$(BIN)/mypy
+
+bench: $(READY) ## Measure speed and memory
+	@echo "Measuring speed and memory."
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove caches and build output; .venv and .mitt stay
+	@echo "Removing caches and build output."
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
