@@ -2,8 +2,8 @@
 
 Pairwise cosines need no pairs. For N unit vectors with sum s, the mean over all pairs is
 (|s|^2 - N) / (N (N - 1)), so one pass over the rows serves every problem and segment at once. Taken
-in float64: the difference cancels digits that float32 does not have. What is compared is our choice;
-the paper (arXiv 2505.15508) names MPNet embeddings and a rolling mean of 5 segments.
+in float64: the difference cancels digits that float32 does not have. What is compared is our
+choice; the paper (arXiv 2505.15508) names MPNet embeddings and a rolling mean of 5 segments.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def consistency_frame(
     """The consistency table of one language, from two segment_embeddings tables.
 
     One row per problem, unit and segment of ``embeddings``. For the reference language itself
-    ``to_english`` is 1. Rolling means are centred, because a trailing mean would shift every curve to
-    the right, and at the ends they take the segments there are (our choice). They skip nulls, and
-    the initial thought, which is no series, has none.
+    ``to_english`` is 1. Rolling means are centred, because a trailing mean would shift every curve
+    to the right, and at the ends they take the segments there are (our choice). They skip nulls,
+    and the initial thought, which is no series, has none.
     """
     if embeddings.is_empty():
         return empty(CONSISTENCY)

@@ -26,8 +26,8 @@ ANSWER_LENGTH = "answer_length"
 class Prompt:
     """What one trace starts from.
 
-    ``tokens`` is the whole prompt, ``<think>`` included. ``prefix`` is the start of the thought, given
-    instead of generated; it counts as thinking. ``wait`` replaces an end of thinking.
+    ``tokens`` is the whole prompt, ``<think>`` included. ``prefix`` is the start of the thought,
+    given instead of generated; it counts as thinking. ``wait`` replaces an end of thinking.
     """
 
     tokens: tuple[int, ...]
@@ -38,7 +38,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class ForcingSettings:
-    """The hard limit of thinking tokens, the waits forced, the answer's limit, and two token ids."""
+    """The hard limit of thinking tokens, the waits forced, the answer's limit, two token ids."""
 
     budget: int
     waits: int
@@ -117,8 +117,8 @@ def force_budget(
 
     When thinking ends (``</think>`` or eos), waits are left and the wait word plus one more token
     fit, the ending token is taken out and the wait word put in its place. Otherwise ``</think>``
-    stays and an answer of at most ``answer_tokens`` follows; an eos within the thought ends the trace
-    without an answer. The wait word and a given prefix count as thinking.
+    stays and an answer of at most ``answer_tokens`` follows; an eos within the thought ends the
+    trace without an answer. The wait word and a given prefix count as thinking.
 
     ``finish_reason``: "stop" (ended by eos), "budget" (thought cut), "answer_length" (answer cut).
     Raises StudyError if a wait word or prefix cannot be used, and DataError if the engine's reply
@@ -191,7 +191,7 @@ def _asked(generate: Generate, requests: Sequence[Request]) -> Iterable[Continua
 def _check(request: Request, reply: Continuation) -> None:
     if len(reply.tokens) > request.max_tokens:
         raise DataError(
-            f"the engine returned {len(reply.tokens)} tokens where {request.max_tokens} were allowed"
+            f"the engine returned {len(reply.tokens)} tokens; {request.max_tokens} were allowed"
         )
     if reply.stopped and (not reply.tokens or reply.tokens[-1] not in request.stop):
         raise DataError("the engine says a stop token ended a request, but returned none")

@@ -1,8 +1,8 @@
 """Ids and seeds drawn from what is asked, never from what came out.
 
 The same study therefore makes the same ids and the same samples on any machine and in any order.
-Only text and whole numbers are encoded: anything else could be written in two ways, and a permissive
-``str()`` would fork an id without a sign.
+Only text and whole numbers are encoded: anything else could be written in two ways, and a
+permissive ``str()`` would fork an id without a sign.
 """
 
 from __future__ import annotations

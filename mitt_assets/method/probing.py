@@ -1,8 +1,8 @@
 """Where a trace is read, what is read there, and what counts as an answer.
 
-A probe is a branch: the first tokens of the thought, a suffix that forces an answer, greedy decoding.
-It is never fed back. Prefix and suffix are joined as token ids, because text that is tokenised again
-may come out as other tokens.
+A probe is a branch: the first tokens of the thought, a suffix that forces an answer, greedy
+decoding. It is never fed back. Prefix and suffix are joined as token ids, because text that is
+tokenised again may come out as other tokens.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def plan_branches(
 
 
 def line_ends(text: str, offsets: Sequence[int]) -> Callable[[int], bool]:
-    """Whether the first n tokens of a trace end a line; n = 0 does, as the prompt ends ``<think>\\n``."""
+    """Whether the first n tokens of a trace end a line; none do, as the prompt ends with one."""
 
     def ends_line(position: int) -> bool:
         at = offsets[position] if position < len(offsets) else len(text)
@@ -109,7 +109,7 @@ def read_answer(raw: str) -> str | None:
 
 
 def own_answer(text: str) -> str | None:
-    """What the last balanced ``\\boxed{}`` of the text after the thought holds; None without one."""
+    """What the last balanced ``\\boxed{}`` of the text after the thought holds, or None."""
     for box in reversed(list(_BOX.finditer(text))):
         answer = read_answer(text[box.end() :])
         if answer is not None:

@@ -1,12 +1,12 @@
 """Training sets: choose traces, cut them, mix in whole ones, pair them with prompts.
 
-One schema holds UPFT (arXiv 2503.02875), MITT (arXiv 2505.15508) and their controls: what differs is
-the language of the traces, of the prompts, the cut and the share of whole traces.
+One schema holds UPFT (arXiv 2503.02875), MITT (arXiv 2505.15508) and their controls: what differs
+is the language of the traces, of the prompts, the cut and the share of whole traces.
 
 A recipe makes one prefix sequence per training problem, source language and prompt language, so a
-recipe with six prompt languages and one with six source languages under their own prompts have equally
-many, and the same anchor beside them. Whole traces come on top until they are ``whole_share`` of all
-sequences; where that is more than there are, traces are repeated evenly.
+recipe with six prompt languages and one with six source languages under their own prompts have
+equally many, and the same anchor beside them. Whole traces come on top until they are
+``whole_share`` of all sequences; where that is more than there are, traces are repeated evenly.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from mitt_assets.errors import DataError, StudyError
 from mitt_assets.method.identity import request_id
 from mitt_assets.tables import TRAINING_SET
 
-_COLUMNS = ("problem_id", "trace_id", "token_ids", "think_tokens", "finish_reason")
+_COLUMNS = ("problem_id", "trace_id", "token_ids", "think_tokens", "finish_reason", "language")
 
 
 @dataclass(frozen=True)
 class Questions:
     """What training prompts are made of.
 
-    ``translations`` is a translations table per language, ``prompts`` has the prompt's tokens (opening
-    of the thought included) per translation_id, ``duplicate_keys`` one key per training problem, and
-    ``evaluation_keys`` the keys of all evaluation and development problems.
+    ``translations`` is a translations table per language, ``prompts`` has the prompt's tokens
+    (opening of the thought included) per translation_id, ``duplicate_keys`` one key per training
+    problem, and ``evaluation_keys`` the keys of all evaluation and development problems.
     """
 
     translations: Mapping[str, pl.DataFrame]
@@ -71,12 +71,12 @@ def choose_problems(problem_ids: Iterable[str], count: int | None) -> list[str]:
 def choose_traces(
     traces: pl.DataFrame, language: str, problem_ids: Sequence[str]
 ) -> dict[str, Source]:
-    """One self-sampled trace per problem (sample 0), whether right or wrong (UPFT, section 3).
+    """One self-sampled trace per problem (sample 0), whether right or wrong (as UPFT does).
 
     By problem_id, in the order asked. Raises DataError naming a problem without a trace.
     """
-    rows = traces.filter(pl.col("sample") == 0).select(_COLUMNS).iter_rows()
-    found = {row[0]: Source(*row, language) for row in rows}
+    first = traces.filter(pl.col("sample") == 0).with_columns(language=pl.lit(language))
+    found = {row[0]: Source(*row) for row in first.select(_COLUMNS).iter_rows()}
     for problem_id in problem_ids:
         if problem_id not in found:
             raise DataError(
@@ -93,12 +93,12 @@ def build_training_set(
 
     A prefix sequence is the prompt and the first kept tokens of the thought: never an answer token,
     and never eos, which behind a cut would teach the model to stop there. A whole sequence is the
-    prompt of the trace's own language, the thought, ``</think>``, the answer and eos. Where the recipe
-    cuts nothing, every sequence is whole and the share is not used; a trace that was cut by a limit
-    then stays without eos. Empty thoughts are left out.
+    prompt of the trace's own language, the thought, ``</think>``, the answer and eos. Where the
+    recipe cuts nothing, every sequence is whole and the share is not used; a trace that was cut by
+    a limit then stays without eos. Empty thoughts are left out.
 
-    Raises DataError if a training problem is also an evaluation problem, or a trace, a translation or
-    (for the anchor) every finished trace is missing.
+    Raises DataError if a training problem is also an evaluation problem, or a trace, a translation
+    or (for the anchor) every finished trace is missing.
     """
     problems = choose_problems(questions.duplicate_keys, recipe.problems)
     _refuse_overlap(problems, questions)

@@ -1,8 +1,8 @@
 """Intervals that resample problems, paired differences, and the numbers of s1 and MCLM.
 
 Samples and languages of one problem are not independent, so problems are drawn, not rows (a cluster
-bootstrap with percentile intervals; our choice). Every condition is resampled with the same draws: the
-difference of two draws is then paired by problem without being asked to.
+bootstrap with percentile intervals; our choice). Every condition is resampled with the same draws:
+the difference of two draws is then paired by problem without being asked to.
 
 Drawing P problems with replacement is a row of counts, so resampling all conditions at once is one
 product of a counts matrix (resamples, problems) with a table (problems, conditions).
@@ -61,9 +61,7 @@ class Resampling:
         With sums of outcomes and numbers of rows this is the mean over rows. NaN where no row is.
         """
         value = _ratio(numerators.sum(axis=0), denominators.sum(axis=0))
-        return Estimated(
-            value, _ratio(self.counts @ numerators, self.counts @ denominators)
-        )
+        return Estimated(value, _ratio(self.counts @ numerators, self.counts @ denominators))
 
     def interval(self, estimated: Estimated) -> tuple[Floats, Floats]:
         """Percentile interval of each condition."""
@@ -104,7 +102,7 @@ def paired_difference(
 
 
 def control(tokens: ArrayLike, low: float, high: float) -> float:
-    """s1's Control (arXiv 2501.19393, section 3.2): share of runs with compute in [low, high]."""
+    """s1's Control (arXiv 2501.19393): share of runs with compute in [low, high]."""
     spent = np.asarray(tokens, dtype=np.float64)
     return float(np.mean((spent >= low) & (spent <= high))) if spent.size else float("nan")
 
@@ -112,8 +110,8 @@ def control(tokens: ArrayLike, low: float, high: float) -> float:
 def scaling_weights(compute: ArrayLike) -> Floats:
     """Weights w (K,) such that sum(w * f) is s1's Scaling of accuracies f at ``compute`` (K,).
 
-    Scaling is the mean slope (f(b) - f(a)) / (b - a) over all pairs with b > a, so it is linear in f.
-    NaN where no pair exists.
+    Scaling is the mean slope (f(b) - f(a)) / (b - a) over all pairs with b > a, so it is linear in
+    f. NaN where no pair exists.
     """
     spent = np.asarray(compute, dtype=np.float64)
     gaps = spent[None, :] - spent[:, None]
@@ -126,20 +124,20 @@ def scaling_weights(compute: ArrayLike) -> Floats:
 
 
 def scaling(compute: ArrayLike, accuracy: ArrayLike) -> float:
-    """s1's Scaling (arXiv 2501.19393, section 3.2); NaN if all compute is equal."""
+    """s1's Scaling (arXiv 2501.19393); NaN if all compute is equal."""
     return float(scaling_weights(compute) @ np.asarray(accuracy, dtype=np.float64))
 
 
 def performance(accuracy: ArrayLike) -> float:
-    """s1's Performance (arXiv 2501.19393, section 3.2): the best accuracy at any compute."""
+    """s1's Performance (arXiv 2501.19393): the best accuracy at any compute."""
     return float(np.max(np.asarray(accuracy, dtype=np.float64)))
 
 
 def fleiss_kappa(counts: ArrayLike) -> float:
     """Fleiss' kappa of ``counts`` (subjects, categories): raters who chose each category.
 
-    Every subject has the same number of raters, at least two; ValueError otherwise. NaN if there is no
-    subject, or if all ratings fall in one category, where chance agreement is certain.
+    Every subject has the same number of raters, at least two; ValueError otherwise. NaN if there is
+    no subject, or if all ratings fall in one category, where chance agreement is certain.
     """
     table = np.asarray(counts, dtype=np.float64)
     raters = np.unique(table.sum(axis=1))
@@ -167,9 +165,10 @@ def kappa_of(agreement: Floats, shares: Floats) -> Floats:
 def _by_cluster(values: ArrayLike, clusters: ArrayLike) -> tuple[Floats, Floats]:
     flat = np.asarray(values, dtype=np.float64)
     names, code = np.unique(np.asarray(clusters), return_inverse=True)
-    totals = np.bincount(code, weights=flat, minlength=len(names))
-    sizes = np.bincount(code, minlength=len(names)).astype(np.float64)
-    return totals[:, None], sizes[:, None]
+    sums = np.zeros((2, len(names), 1))
+    sums[0, :, 0] = np.bincount(code, weights=flat)
+    sums[1, :, 0] = np.bincount(code)
+    return sums[0], sums[1]
 
 
 def _ratio(numerators: Floats, denominators: Floats) -> Floats:

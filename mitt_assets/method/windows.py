@@ -1,8 +1,8 @@
 """A thought in windows: the language of each, and the text of each relative position.
 
 langid labels a window without words English whatever it says, so a language is only believed from a
-minimum of words on; below it the window is undetermined, and the raw label is kept beside it, so that
-the artefact can be measured instead of mistaken for drift.
+minimum of words on; below it the window is undetermined, and the raw label is kept beside it, so
+that the artefact can be measured instead of mistaken for drift.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ def window_bounds(think_tokens: int, size: int) -> list[tuple[int, int]]:
 def segment_of(window: int, windows: int, segments: int) -> int:
     """The relative position, of ``segments``, in which window ``window`` of ``windows`` starts.
 
-    With at least as many windows as segments every segment gets one or more; with fewer, the windows
-    fall in distinct segments and the others stay empty (no window is ever repeated; our choice).
+    With at least as many windows as segments every segment gets one or more; with fewer, the
+    windows fall in distinct segments and the others stay empty (no window is ever repeated; our
+    choice).
     """
     return window * segments // windows
 
