@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from mitt_assets.assets import embeddings, models, probes, problems, reports, traces, training
-from mitt_assets.assets import translations, windows
+from mitt_assets.assets import (
+    embeddings,
+    models,
+    probes,
+    problems,
+    reports,
+    traces,
+    training,
+    translations,
+    windows,
+)
 from mitt_assets.graph import OWN, Graph, Input, Step
 from mitt_assets.partitions import LANGUAGE, LANGUAGE_MODEL, MODEL, NONE
 from mitt_assets.study import Recipe, Study

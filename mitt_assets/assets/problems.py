@@ -46,9 +46,7 @@ def problem_id(settings: Problems, split: str, row: str) -> str:
     return request_id("problem", source, revision or "", split, row)
 
 
-def materials(
-    settings: Problems, loaded: Mapping[str, Sequence[SourceProblem]]
-) -> dict[str, str]:
+def materials(settings: Problems, loaded: Mapping[str, Sequence[SourceProblem]]) -> dict[str, str]:
     """The sha256 of what each split's source gave, in all languages: a file may change in place."""
     return {
         f"{origin(settings, split)[0]} ({split})": canonical.digest(

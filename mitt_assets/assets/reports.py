@@ -29,17 +29,18 @@ def steps(study: Study) -> list[Step]:
     """The report steps of a study."""
     from mitt_assets.assets import study_page
 
-    def step(
-        name: str, make: Callable[[Work], Product], text: str, tables: Sequence[str]
-    ) -> Step:
+    def step(name: str, make: Callable[[Work], Product], text: str, tables: Sequence[str]) -> Step:
         return Step(
             f"reports/{name}",
             NONE,
             make,
             text,
             "reports",
-            ("mitt_assets.assets.reports", f"mitt_assets.method.estimates.{name}",
-             "mitt_assets.method.statistics"),
+            (
+                "mitt_assets.assets.reports",
+                f"mitt_assets.method.estimates.{name}",
+                "mitt_assets.method.statistics",
+            ),
             _everything(study, tables),
             settings=STATISTICS,
             table="estimates",
@@ -109,9 +110,7 @@ def make_tokens(work: Work) -> Product:
     return _estimates(work, ("traces",), tokens)
 
 
-def _estimates(
-    work: Work, tables: Sequence[str], estimate: Callable[..., pl.DataFrame]
-) -> Product:
+def _estimates(work: Work, tables: Sequence[str], estimate: Callable[..., pl.DataFrame]) -> Product:
     """Estimate over the partitions that have all ``tables``; name the others."""
     from mitt_assets.tables import ESTIMATES as TABLE
     from mitt_assets.tables import empty

@@ -37,9 +37,7 @@ def step(study: Study) -> Step:
     from mitt_assets.reporting.samples import SHOWN_VARIANTS
 
     shown = [variant for variant in study.variants if variant in SHOWN_VARIANTS]
-    inputs = [
-        Input(f"reports/{report}", f"reports/{report}", required=False) for report in REPORTS
-    ]
+    inputs = [Input(f"reports/{report}", f"reports/{report}", required=False) for report in REPORTS]
     inputs += [Input(name, name, required=False) for name in ("problems", "translations")]
     inputs += [
         Input(f"{variant}/{table}", f"{variant}/{table}", required=False)

@@ -16,9 +16,9 @@ from mitt_assets.work import Product, Tick, Work
 
 if TYPE_CHECKING:
     import polars as pl
+    from resources.engines.tokenizer import ReasoningTokenizer
 
     from resources.engines.base import TraceEngine
-    from resources.engines.tokenizer import ReasoningTokenizer
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,7 @@ def _shard(
     prompts = [
         Prompt(
             tokens=tuple(
-                tokenizer.prompt(
-                    ask.row["question"], languages[ask.row["language"]].instruction
-                )
+                tokenizer.prompt(ask.row["question"], languages[ask.row["language"]].instruction)
             ),
             seed=trace_seed(work, ask, purpose),
             prefix=ask.prefix,

@@ -87,8 +87,9 @@ def _questions(work: Work, tokenizer: ReasoningTokenizer) -> Questions:
 
 def make_adapter(work: Work) -> Product:
     """Train the LoRA adapter."""
-    from mitt_assets.lineage import canonical
     from resources.tuning import TrainingRow, tune
+
+    from mitt_assets.lineage import canonical
 
     recipe = recipe_of(work)
     model = verified_model(work)
@@ -117,4 +118,3 @@ def make_adapter(work: Work) -> Product:
         seeds={"adapter": recipe.adapter.seed},
         materials=dict(model.files),
     )
-

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Make the selected partitions even if up to date.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Worker processes (default: cores, or 1).")
 @click.option("--threads", type=click.IntRange(min=1), default=1, help="Threads per worker.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Instead of the study's.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Instead of the study's."
+)
 def run(
     study: str | None,
     selection: Selection,
@@ -113,9 +115,7 @@ def _work(pool: Pool, console: Console) -> None:
     from mitt_assets.runner.display import Display
 
     study = pool.graph.study
-    console.print(
-        f"Study {study.name}: {len(pool.plan.tasks)} partitions, {pool.jobs} worker(s)."
-    )
+    console.print(f"Study {study.name}: {len(pool.plan.tasks)} partitions, {pool.jobs} worker(s).")
     with Display(pool, console) as display:
         pool.run()
     _summary(display, console)
@@ -150,4 +150,3 @@ def _finish(pool: Pool, home: Home, console: Console) -> None:
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-

@@ -79,7 +79,9 @@ def _print(console: Console, maker: Maker, states: dict[Task, dict[str, Any]]) -
         if row:
             table.add_row(asset, _cells(row))
     console.print(table)
-    console.print(f"{MARKS['fresh']} up to date   {MARKS['stale']} stale   {MARKS['missing']} missing")
+    console.print(
+        f"{MARKS['fresh']} up to date   {MARKS['stale']} stale   {MARKS['missing']} missing"
+    )
     _print_reasons(console, states)
     made = [task for task, state in states.items() if state["content"]]
     console.print(f"content root {maker.store.content_root(made)}", soft_wrap=True)

@@ -89,10 +89,7 @@ def required_inputs(graph: Graph, task: Task) -> list[Task]:
     """The partitions a task cannot be made without."""
     required = {one.name for one in graph.step(task[0]).inputs if one.required}
     return [
-        pair
-        for name, pairs in graph.inputs(*task).items()
-        if name in required
-        for pair in pairs
+        pair for name, pairs in graph.inputs(*task).items() if name in required for pair in pairs
     ]
 
 

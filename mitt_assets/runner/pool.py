@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from mitt_assets.errors import MittError
 from mitt_assets.graph import Graph
 from mitt_assets.lineage.staleness import Reason
 from mitt_assets.lineage.statement import label
@@ -145,7 +146,8 @@ class Pool:
     def _finish(self, worker: Worker, outcome: Done | Failed) -> None:
         task = worker.task
         if task is None:
-            return
+            said = outcome.message if isinstance(outcome, Failed) else "it made what nobody asked"
+            raise MittError(f"a worker process could not start: {said}")
         worker.task, worker.last, worker.beat = None, task, None
         if isinstance(outcome, Failed):
             self.plan.states[task] = State.FAILED
@@ -159,7 +161,7 @@ class Pool:
         self.workers.remove(worker)
         code = worker.process.exitcode
         if worker.task is None and not worker.ready:
-            raise RuntimeError(f"a worker process could not start (exit code {code})")
+            raise MittError(f"a worker process could not start: it died with exit code {code}")
         if worker.task is not None:
             said = f"the worker process died (exit code {code}) while making {label(*worker.task)}"
             self._finish(worker, Failed(f"{said}; finished shards are kept, run again to go on"))

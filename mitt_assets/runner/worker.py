@@ -41,7 +41,11 @@ class Failed:
 def serve(pipe: Connection, job: Job) -> None:
     """Answer tasks from ``pipe`` until it sends None. Runs in a process of its own."""
     _own_process(job.threads)
-    bench = _Bench(pipe, job)
+    try:
+        bench = _Bench(pipe, job)
+    except Exception as error:
+        pipe.send(Failed(f"{type(error).__name__}: {error}"))
+        raise
     pipe.send("ready")
     while (task := pipe.recv()) is not None:
         pipe.send(bench.make(*task))

@@ -10,19 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
-from click.testing import CliRunner
 
 import mitt_assets
-from mitt_assets.cli import main
 from mitt_assets.home import open_maker
+from tests.commandline import mitt
 from tests.conftest import MINIATURE
-
-
-def mitt(*arguments: str) -> str:
-    """Run the command line; fails the test with its output unless it succeeds."""
-    result = CliRunner().invoke(main, list(arguments), catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def status(study: Path) -> dict[str, Any]:
@@ -136,9 +128,7 @@ def test_statements_name_inputs_weights_and_seeds(done: Path) -> None:
     assert record.study_slice["languages.tl.wait"] == "Sandali"
 
 
-def test_only_what_a_change_touches_goes_stale(
-    done: Path, study_file: Callable[..., Path]
-) -> None:
+def test_only_what_a_change_touches_goes_stale(done: Path, study_file: Callable[..., Path]) -> None:
     changed = {**MINIATURE["languages"], "tl": {**MINIATURE["languages"]["tl"], "wait": "Teka"}}  # type: ignore[dict-item]
     states = status(study_file(languages=changed))["partitions"]
     stale = {(one["asset"], one["partition"]): one["reasons"] for one in states if one["reasons"]}

@@ -45,9 +45,7 @@ def test_reports_read_every_partition_and_require_none(graph: Graph) -> None:
 
 def test_a_new_language_changes_no_other_partitions_settings() -> None:
     study = load_study("organism")
-    more = study.model_copy(
-        update={"languages": {**study.languages, "fr": study.languages["it"]}}
-    )
+    more = study.model_copy(update={"languages": {**study.languages, "fr": study.languages["it"]}})
     before, after = build_graph(study), build_graph(more)
     for asset, key in before.all_partitions:
         old = slice_of(study, before.settings(asset, key))
@@ -61,7 +59,9 @@ def test_no_setting_names_a_resource_level(graph: Graph) -> None:
 
 
 def test_selecting_takes_what_is_upstream_and_nothing_else(graph: Graph) -> None:
-    chosen = select(graph, Selection(assets=("base/consistency",), languages=("tl",), models=("qwen",)))
+    chosen = select(
+        graph, Selection(assets=("base/consistency",), languages=("tl",), models=("qwen",))
+    )
     assert ("base/segment_embeddings", "en|qwen") in chosen
     assert ("base/traces", "tl|qwen") in chosen
     assert {asset for asset, _ in chosen} == {
