@@ -1,0 +1,160 @@
+"""What may be asked of an engine, and how what is asked is divided into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from mitt_assets.errors import ModelError
+from mitt_assets.method.requests import Branch, ProbeRequest, Request
+from resources.engines.base import Progress
+
+Asked = TypeVar("Asked")
+Made = TypeVar("Made")
+
+_MEMORY_SHARE = 0.85
+"""Of the free device memory, for keys and values; the rest is for activations. Our choice."""
+
+
+class Counter:
+    """Adds up requests finished and tokens computed, and reports each change."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.progress = progress
+        self.finished = 0
+        self.tokens = 0
+
+    def __call__(self, finished: int, tokens: int) -> None:
+        """Add what was done since the last call."""
+        self.finished += finished
+        self.tokens += tokens
+        if self.progress is not None:
+            self.progress(self.finished, self.tokens)
+
+
+def check_requests(requests: Sequence[Request], config: Any) -> None:
+    """Raise ModelError, naming the request: an empty prompt, an unknown token, a full context."""
+    vocabulary, context = _bounds(config)
+    for number, request in enumerate(requests):
+        place = f"request {number} (seed {request.seed})"
+        _check_tokens(request.tokens, vocabulary, place)
+        _check_length(len(request.tokens) + request.max_tokens, context, place)
+
+
+def check_probes(requests: Sequence[ProbeRequest], config: Any) -> None:
+    """The same for probes, and for positions outside the trace and empty suffixes."""
+    vocabulary, context = _bounds(config)
+    for number, request in enumerate(requests):
+        _check_tokens(request.prompt + request.trace, vocabulary, f"probe request {number}")
+        for branch in request.branches:
+            place = f"probe request {number}, branch at {branch.position}"
+            _check_branch(request, branch, vocabulary, place)
+            length = len(request.prompt) + branch.position + len(branch.suffix)
+            _check_length(length + request.max_tokens, context, place)
+
+
+def as_requests(requests: Sequence[ProbeRequest]) -> list[Request]:
+    """Each branch as a request of its own, in order: the prefix run afresh."""
+    return [
+        Request(
+            request.prompt + request.trace[: branch.position] + branch.suffix,
+            seed=0,
+            max_tokens=request.max_tokens,
+            stop=request.stop,
+        )
+        for request in requests
+        for branch in request.branches
+    ]
+
+
+def extent(request: ProbeRequest) -> int:
+    """Tokens up to the last branch: what a probe has to read."""
+    return len(request.prompt) + max((b.position for b in request.branches), default=0)
+
+
+def within(sizes: Sequence[int], limit: int) -> list[slice]:
+    """Consecutive items whose padded size (the largest times their number) stays in ``limit``.
+
+    An item larger than the limit makes a batch of its own.
+    """
+    batches, start, largest = [], 0, 0
+    for item, size in enumerate(sizes):
+        largest = max(largest, size)
+        if item > start and largest * (item + 1 - start) > limit:
+            batches.append(slice(start, item))
+            start, largest = item, size
+    return [*batches, slice(start, len(sizes))] if sizes else []
+
+
+def columns_that_fit(config: Any, dtype: str, device: str) -> int | None:
+    """Rows times tokens whose keys and values fit the device's free memory; None on the CPU."""
+    if device == "cpu":
+        return None
+    import torch
+
+    text = config.get_text_config()
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    column = 2 * text.num_hidden_layers * heads * width * getattr(torch, dtype).itemsize
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free * _MEMORY_SHARE) // column
+
+
+def halving(
+    asked: Sequence[Asked], work: Callable[[Sequence[Asked]], list[Made]], note: Callable[[], None]
+) -> list[Made]:
+    """``work(asked)``, in two halves (and so on) where the device's memory does not suffice.
+
+    ``note`` is called at each halving. Raises ModelError if a single request does not fit.
+    """
+    import torch
+
+    try:
+        with torch.inference_mode():
+            return work(asked)
+    except torch.OutOfMemoryError as problem:
+        if len(asked) == 1:
+            raise ModelError(
+                "one request alone does not fit the device's memory: lower generation.budget, "
+                "choose a smaller dtype or model, or free the device"
+            ) from problem
+    # Out of the except block: its traceback would keep the failed batch's tensors alive.
+    note()
+    torch.cuda.empty_cache()
+    middle = len(asked) // 2
+    return [
+        *halving(asked[:middle], work, note),
+        *halving(asked[middle:], work, note),
+    ]
+
+
+def _bounds(config: Any) -> tuple[int, int | None]:
+    text = config.get_text_config()
+    return text.vocab_size, getattr(text, "max_position_embeddings", None)
+
+
+def _check_tokens(tokens: Sequence[int], vocabulary: int, place: str) -> None:
+    if not tokens:
+        raise ModelError(f"{place} has no tokens: a prompt needs at least one")
+    if min(tokens) < 0 or max(tokens) >= vocabulary:
+        wrong = next(t for t in tokens if not 0 <= t < vocabulary)
+        raise ModelError(
+            f"{place} holds token {wrong}, but the model's vocabulary is 0 to {vocabulary - 1}: "
+            "the tokens come from another model's tokenizer"
+        )
+
+
+def _check_length(length: int, context: int | None, place: str) -> None:
+    if context is not None and length > context:
+        raise ModelError(
+            f"{place} may reach {length} tokens, but the model's context is {context}: lower "
+            "generation.budget in the study file"
+        )
+
+
+def _check_branch(request: ProbeRequest, branch: Branch, vocabulary: int, place: str) -> None:
+    _check_tokens(branch.suffix, vocabulary, f"suffix of {place}")
+    if not 0 <= branch.position <= len(request.trace):
+        raise ModelError(f"{place}: the trace has {len(request.trace)} tokens")
+    if not request.prompt and not branch.position:
+        raise ModelError(f"{place}: nothing stands before the suffix")

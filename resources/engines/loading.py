@@ -1,0 +1,122 @@
+"""Models and adapters from local files, refused with a sentence where they cannot serve."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mitt_assets.errors import ModelError
+from resources.engines.base import ModelFiles
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+
+def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel:
+    """The causal language model in ``model.folder``, ready for inference on ``device``.
+
+    Raises ModelError if transformers cannot read it as one.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            model.folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=getattr(torch, model.dtype),
+            attn_implementation=attention,
+        )
+    except (ValueError, OSError, KeyError, ImportError) as problem:
+        raise ModelError(
+            f"{_named(model)}: transformers cannot load {model.folder} as a decoder-only language "
+            f"model: {_first_line(problem)}. Give another model, or one with a text-only decoder"
+        ) from problem
+    loaded.to(torch.device(device))  # type: ignore[arg-type]
+    return loaded.eval()
+
+
+def attach_adapter(base: PreTrainedModel, folder: Path, model: ModelFiles) -> PeftModel:
+    """``base`` with the PEFT adapter of ``folder`` active; ``unload()`` on the result undoes it.
+
+    Every tensor of the file must meet one of the same name and shape: PEFT alone would leave
+    unknown ones out and go on with an adapter that does nothing. Raises ModelError otherwise.
+    """
+    from peft import (
+        LoraConfig,
+        get_peft_model,
+        get_peft_model_state_dict,
+        set_peft_model_state_dict,
+    )
+    from safetensors.torch import load_file
+
+    _check_adapter_folder(folder)
+    weights = load_file(folder / "adapter_model.safetensors")
+    settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    if settings.get("peft_type") != "LORA":
+        raise ModelError(f"adapter {folder}: peft_type {settings.get('peft_type')!r}, not LORA")
+    try:
+        config = LoraConfig.from_pretrained(str(folder), local_files_only=True)
+        config.inference_mode = True
+        adapted = get_peft_model(base, config)
+    except ValueError as problem:
+        raise ModelError(_misfit(folder, model, _first_line(problem))) from problem
+    if complaint := _difference(get_peft_model_state_dict(adapted), weights):
+        adapted.unload()
+        raise ModelError(_misfit(folder, model, complaint))
+    set_peft_model_state_dict(adapted, weights)
+    return adapted.eval()
+
+
+def check_folder(model: ModelFiles) -> None:
+    """Raise ModelError if the folder is missing or holds no safetensors model."""
+    if not model.folder.is_dir():
+        raise ModelError(
+            f"{_named(model)}: there is no folder {model.folder}. Materialise base_model for it "
+            "again, or mend models.<slug>.source in the study file"
+        )
+    if not (model.folder / "config.json").is_file():
+        raise ModelError(f"{_named(model)}: {model.folder} has no config.json; it is not a model")
+    if not any(model.folder.glob("*.safetensors")):
+        found = ", ".join(sorted(p.name for p in model.folder.glob("*.bin"))) or "no weights"
+        raise ModelError(
+            f"{_named(model)}: {model.folder} has no .safetensors file (found: {found}). Pickled "
+            "weights can run code and are not read; convert them with safetensors first"
+        )
+
+
+def _check_adapter_folder(folder: Path) -> None:
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        if not (folder / name).is_file():
+            raise ModelError(
+                f"adapter {folder}: no {name} there. Materialise the variant's adapter again"
+            )
+
+
+def _difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
+    """The first tensor that does not fit, in words; empty if all do."""
+    for name in sorted(expected.keys() | found.keys()):
+        ours = tuple(expected[name].shape) if name in expected else None
+        theirs = tuple(found[name].shape) if name in found else None
+        if ours != theirs:
+            return f"{name}: {ours or 'nothing'} in the model, {theirs or 'nothing'} in the file"
+    return ""
+
+
+def _misfit(folder: Path, model: ModelFiles, complaint: str) -> str:
+    return (
+        f"adapter {folder} was made for another base than {_named(model)} ({complaint}). "
+        "Materialise the variant's adapter for this model"
+    )
+
+
+def _named(model: ModelFiles) -> str:
+    return f"model {model.slug} ({model.source})"
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem).strip() or type(problem).__name__).splitlines()[0].rstrip(".")

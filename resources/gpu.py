@@ -1,0 +1,87 @@
+"""Which device there is and what it is called, for the engines and for the statements."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any, Literal
+
+from mitt_assets.errors import ModelError
+
+
+def choose_device(wanted: Literal["auto", "cpu", "cuda"] | str) -> str:
+    """``cpu`` or ``cuda``; ``auto`` is cuda where there is one.
+
+    Raises ModelError if cuda is wanted and there is none.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    found = device_count("cuda")
+    if wanted == "cuda" and not found:
+        raise ModelError(
+            "engine.device is cuda, but torch sees no CUDA device: set it to auto or cpu, or "
+            "install the CUDA build of torch"
+        )
+    return "cuda" if found else "cpu"
+
+
+def device_count(device: str = "auto") -> int:
+    """How many CUDA devices there are; 0, without importing torch, if ``device`` is cpu."""
+    if device == "cpu":
+        return 0
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def describe_device(device: str) -> dict[str, Any]:
+    """Name, driver, CUDA, threads and determinism mode: what the same bytes may depend on."""
+    import torch
+
+    described: dict[str, Any] = {
+        "device": device,
+        "name": _cpu_name(),
+        "threads": torch.get_num_threads(),
+        "determinism": _determinism(device),
+    }
+    if device != "cpu":
+        described["name"] = torch.cuda.get_device_name(device)
+        described["cuda"] = torch.version.cuda
+        described["driver"] = _driver()
+        described["memory_bytes"] = torch.cuda.get_device_properties(device).total_memory
+    return described
+
+
+def _determinism(device: str) -> str:
+    import torch
+
+    if device == "cpu":
+        return "bytes repeat for float32 with the same number of threads"
+    if torch.are_deterministic_algorithms_enabled():
+        return "deterministic algorithms on"
+    return "deterministic algorithms off: the share of equal traces is what is reported"
+
+
+def _cpu_name() -> str:
+    """The processor's model where the system tells it, else its architecture."""
+    from pathlib import Path
+
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _driver() -> str | None:
+    """Version of the NVIDIA driver; None where nvidia-smi is not to be found."""
+    import shutil
+    import subprocess
+
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    query = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
+    lines = answer.stdout.splitlines()
+    return lines[0].strip() if answer.returncode == 0 and lines else None
