@@ -274,6 +274,11 @@ class TestWriteTable:
             way: True for way in ways
         }
 
+    def test_chunks_do_not_count_in_a_frame_of_several_row_groups(self):
+        frame = pl.DataFrame({"n": range(600_000)})
+        chunks = pl.concat([frame[:1000], frame[1000:333_333], frame[333_333:]], rechunk=False)
+        assert write_table(chunks) == write_table(frame)
+
     def test_another_process_with_other_threads_writes_the_same(self, tmp_path):
         script = textwrap.dedent("""
             import sys, hashlib
