@@ -1,0 +1,22 @@
+(function () {
+  "use strict";
+  var root = document.documentElement;
+  var button = document.getElementById("theme");
+  var dark = window.matchMedia("(prefers-color-scheme: dark)");
+  function current() {
+    return root.getAttribute("data-theme") || (dark.matches ? "dark" : "light");
+  }
+  function name() {
+    button.textContent = current() === "dark" ? "Light" : "Dark";
+    button.setAttribute("aria-label", button.textContent + " colours");
+  }
+  button.addEventListener("click", function () {
+    root.setAttribute("data-theme", current() === "dark" ? "light" : "dark");
+    name();
+  });
+  if (dark.addEventListener) {
+    dark.addEventListener("change", name);
+  }
+  button.hidden = false;
+  name();
+})();

@@ -1,0 +1,178 @@
+"""Panels to bytes: an SVG that follows the page's colours, and a small PNG for asset metadata.
+
+matplotlib's SVG names a font, ids and colours of its own. In a page with many of them ids would
+clash and dark mode would be lost, so ids that nothing refers to go, the others get the figure's
+prefix, and every colour becomes a CSS variable. The same panel gives the same bytes: no date, a
+fixed salt.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mitt_assets.reporting.panels import Panel, draw
+from mitt_assets.reporting.style import PAPER, by_light_colour
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mitt",
+    "font.family": "DejaVu Sans",
+    "axes.titlepad": 5.0,
+    "path.simplify": False,
+    # Titles are plain text: a dollar sign is a dollar sign.
+    "text.parse_math": False,
+}
+_NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+PICTURE_LIMIT = 15_000
+"""Bytes of a picture in metadata: Dagster writes metadata into its event log."""
+
+
+def svg(panel: Panel, prefix: str, description: str) -> str:
+    """``panel`` as an SVG element whose ids start with ``prefix``; ``description`` is its label."""
+    import matplotlib as mpl
+
+    target = io.StringIO()
+    with mpl.rc_context(_SETTINGS):
+        figure = _figure(panel.width, panel.height)
+        axes = figure.add_axes(_place(panel))
+        draw(panel, axes)
+        figure.savefig(target, format="svg", transparent=True, metadata=_NO_METADATA)
+    return _for_page(target.getvalue(), prefix, description)
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _place(panel: Panel) -> tuple[float, float, float, float]:
+    """Left, bottom, width and height of the axes, as shares: room for labels, in points."""
+    wide, high = 72 * panel.width, 72 * panel.height
+    left = 34.0 + (8 if panel.y_label else 0)
+    right = 6.0
+    if panel.kind == "dots":
+        left = 10 + 4.7 * max((len(row) for row in panel.rows), default=0)
+        right = 10.0
+    elif panel.kind == "curve":
+        right = 8 + 4.7 * max((len(one.label) for one in panel.series), default=0)
+    bottom = 30.0 if panel.x_label else 16.0
+    top = 20.0
+    return left / wide, bottom / high, 1 - (left + right) / wide, 1 - (bottom + top) / high
+
+
+def _for_page(text: str, prefix: str, description: str) -> str:
+    text = text[text.index("<svg") :].strip()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
+    text = re.sub(r"<style[^>]*>.*?</style>", "", text, flags=re.S)
+    text = _ids(text, prefix)
+    text = _colours(text)
+    text = _plain(text)
+    box = re.search(r'viewBox="([^"]*)"', text)
+    label = html.escape(description, quote=True)
+    opening = f'<svg viewBox="{box.group(1) if box else ""}" role="img" aria-label="{label}">'
+    return re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1)
+
+
+def _plain(text: str) -> str:
+    """Without fonts, idle rotations, groups that say nothing, and digits below a tenth."""
+    text = re.sub(r"font: (?:(bold|700) )?([\d.]+)px [^;\"]*", _font, text)
+    text = re.sub(r" ?font-family: [^;\"]*;?", "", text)
+    text = re.sub(r' transform="rotate\(-?0 [^)]*\)"', "", text)
+    text = re.sub(r"(?<=\d)\.(\d)\d+(?=[\s\",)])", r".\1", text)
+    text = re.sub(r"<(path|use)([^>]*?)\s*(?:/>|></\1>)", r"<\1\2/>", text)
+    text = re.sub(r"\s+", " ", text)
+    text = re.sub(r"> <", "><", text)
+    return _without_idle_groups(text)
+
+
+def _without_idle_groups(text: str) -> str:
+    """Drop ``<g>`` without attributes, with the ``</g>`` that closes it."""
+    kept: list[str] = []
+    idle: list[bool] = []
+    for part in re.split(r"(<g(?: [^>]*)?/?>|</g>)", text):
+        if part == "</g>":
+            if not idle.pop():
+                kept.append(part)
+        elif re.match(r"<g(?: [^>]*)?>", part) and not part.endswith("/>"):
+            idle.append(part == "<g>")
+            if not idle[-1]:
+                kept.append(part)
+        elif part != "<g/>":
+            kept.append(part)
+    return "".join(kept).replace("<defs></defs>", "").replace("<defs/>", "")
+
+
+def _font(match: re.Match[str]) -> str:
+    weight = "font-weight: 600; " if match.group(1) else ""
+    return f"{weight}font-size: {match.group(2)}px"
+
+
+def _ids(text: str, prefix: str) -> str:
+    used = set(re.findall(r'(?:xlink:)?href="#([^"]+)"|url\(#([^)]+)\)', text))
+    names = sorted({one for pair in used for one in pair if one})
+    new = {name: f"{prefix}-{number}" for number, name in enumerate(names)}
+    text = re.sub(
+        r' id="([^"]*)"', lambda m: f' id="{new[m.group(1)]}"' if m.group(1) in new else "", text
+    )
+    text = re.sub(r'(?:xlink:)?href="#([^"]+)"', lambda m: f'href="#{new[m.group(1)]}"', text)
+    return re.sub(r"url\(#([^)]+)\)", lambda m: f"url(#{new[m.group(1)]})", text)
+
+
+def _colours(text: str) -> str:
+    known = by_light_colour()
+
+    def variable(match: re.Match[str]) -> str:
+        return known[match.group(0)]
+
+    return re.sub(r"#[0-9a-f]{6}\b", variable, text)
+
+
+def picture(panels: Sequence[Panel]) -> bytes:
+    """The first panels of a figure as one small PNG, below PICTURE_LIMIT."""
+    for dots, shown, colours in ((80, 6, 48), (72, 6, 24), (60, 4, 16), (48, 1, 8)):
+        data = _png(panels[:shown], dots, colours)
+        if len(data) < PICTURE_LIMIT:
+            return data
+    return data
+
+
+def _png(panels: Sequence[Panel], dots: int, colours: int) -> bytes:
+    import matplotlib as mpl
+    from PIL import Image
+
+    raw = io.BytesIO()
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // max(columns, 1))
+    wide = max(panel.width for panel in panels)
+    high = max(panel.height for panel in panels)
+    with mpl.rc_context(_SETTINGS):
+        figure = _figure(columns * wide, rows * high)
+        figure.set_facecolor(PAPER.light)
+        for number, panel in enumerate(panels):
+            left, bottom, width, height = _place(panel)
+            column, row = number % columns, rows - 1 - number // columns
+            corner = ((column + left) / columns, (row + bottom) / rows)
+            draw(panel, figure.add_axes((*corner, width / columns, height / rows)))
+        figure.savefig(raw, format="png", dpi=dots, metadata={"Software": None})
+    small = io.BytesIO()
+    image = Image.open(raw).convert("RGB").quantize(colours, method=Image.Quantize.MEDIANCUT)
+    image.save(small, format="PNG", optimize=True)
+    return small.getvalue()
+
+
+def markdown_picture(png: bytes, title: str = "chart") -> str:
+    """A Markdown image that carries its own bytes, for asset metadata."""
+    return f"![{title}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})"
