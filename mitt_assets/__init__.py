@@ -23,7 +23,7 @@ def load(
 ) -> pl.DataFrame:
     """A table of a study, its bytes verified; all partitions that match, one after another.
 
-    ``study`` is a shipped study or a file (``MITT_STUDY`` if not given) and ``MITT_HOME`` says where
+    ``study`` is a shipped study or a file (``MITT_STUDY`` if not given); ``MITT_HOME`` says where
     its home is. Columns ``language`` and ``model`` are added where the table lacks them.
 
     Raises MissingInputError if nothing matches, IntegrityError if stored bytes were altered.
@@ -49,7 +49,9 @@ def load(
         if record is not None:
             own = partitions.parse(step.dimensions, key)
             frame = maker.store.table(record)
-            added = {name: pl.lit(value) for name, value in own.items() if name not in frame.columns}
+            added = {
+                name: pl.lit(value) for name, value in own.items() if name not in frame.columns
+            }
             frames.append(frame.with_columns(**added))
     if not frames:
         key = keys[0] if keys else None

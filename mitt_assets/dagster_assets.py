@@ -76,6 +76,7 @@ def metadata_of(made: Made) -> dict[str, Any]:
     return {
         **made.metadata,
         "seconds": round(made.seconds, 2),
+        "model seconds": round(made.model_seconds, 2),
         "content": made.record.content,
         "statement": made.record.statement,
     }

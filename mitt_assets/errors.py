@@ -2,11 +2,11 @@
 
 
 class MittError(Exception):
-    """Base of every error that is the user's to mend; the command line prints it without a trace."""
+    """Base of every error that is the user's to mend; the command line prints no trace of it."""
 
 
 class StudyError(MittError):
-    """The study file is wrong: an unknown key, a value out of bounds, a name that is not declared."""
+    """The study file is wrong: an unknown key, a value out of bounds, an undeclared name."""
 
 
 class DataError(MittError):
@@ -26,4 +26,4 @@ class StorageError(MittError):
 
 
 class ModelError(MittError):
-    """A model, tokenizer, adapter or encoder cannot serve: wrong family, no think tags, no files."""
+    """A model, tokenizer, adapter or encoder cannot serve: wrong family, no tags, no files."""

@@ -1,7 +1,7 @@
 """The graph: every step, its inputs, what it reads of the study, and the code that makes it.
 
-One declaration serves Dagster's definitions, ``mitt run``, staleness and lineage. Deriving these from
-Dagster's own objects would tie them to the features whose answers end at a hundred partitions.
+One declaration serves Dagster's definitions, ``mitt run``, staleness and lineage. Deriving these
+from Dagster's own objects would tie them to features whose answers end at a hundred partitions.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Input:
 class Step:
     """One asset: how it is partitioned, made and described.
 
-    ``settings`` are dotted study keys, with ``{language}`` and ``{model}`` filled from the partition.
+    ``settings`` are dotted study keys; ``{language}`` and ``{model}`` come from the partition.
     ``code`` names the modules (beside the framework) whose change makes the asset stale, and
     ``outside`` gives digests of what the step reads that no asset holds: the user's own files.
     """

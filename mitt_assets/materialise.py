@@ -30,10 +30,11 @@ FRAMEWORK = ("mitt_assets.tables",)
 
 @dataclass(frozen=True)
 class Made:
-    """A committed partition, seconds it took, and what a person should see of it."""
+    """A committed partition, seconds it took, in all and in models, and what people should see."""
 
     record: Record
     seconds: float
+    model_seconds: float
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -97,7 +98,7 @@ class Maker:
                 _files(step, product),
             )
             shards.discard()
-        return Made(record, time.perf_counter() - clock, product.metadata)
+        return Made(record, time.perf_counter() - clock, work.computing, product.metadata)
 
     def _records(self, asset: str, partition: str | None) -> dict[str, list[Record]]:
         step = self.graph.step(asset)
@@ -178,8 +179,9 @@ def command_for(asset: str, partition: str | None, graph: Graph) -> str:
 def _files(step: Step, product: Product) -> dict[str, bytes | Path]:
     files = dict(product.files)
     if product.frame is not None and step.table is not None:
-        schema = TABLES[step.table].schema()
-        files[TABLE_FILE] = write_table(product.frame.select(list(schema)).cast(schema))
+        table = TABLES[step.table]
+        typed = product.frame.select(table.names).cast(dict(table.schema()))  # type: ignore[arg-type]
+        files[TABLE_FILE] = write_table(typed)
     return files
 
 

@@ -19,7 +19,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 def setting(default: Any, text: str, *, assumed: str | None = None, **bounds: Any) -> Any:
-    """A field of the study with its sentence; ``assumed`` says why the value is ours, not a source's."""
+    """A field of the study and its sentence; ``assumed`` says why no source gives the value."""
     extra = {"assumed": assumed} if assumed else None
     return Field(default, description=text, json_schema_extra=extra, **bounds)
 
@@ -80,7 +80,9 @@ class Columns(Part):
 class Problems(Part):
     """The problem sets: for evaluation, for choices (development) and for tuning (training)."""
 
-    source: str = Field("organism", description="organism, a .jsonl/.csv/.parquet file, or a hub id")
+    source: str = Field(
+        "organism", description="organism, a .jsonl/.csv/.parquet file, or a hub id"
+    )
     revision: str | None = Field(None, description="pinned commit of a hub set")
     language: str = Field("en", description="language the set is written in")
     columns: Columns = Columns()
@@ -146,9 +148,7 @@ class Probes(Part):
         "forces the answer; joined as token ids",
         assumed="after Dynasor, which probes the same models; the paper's suffix is unknown",
     )
-    tokens: int = setting(
-        12, "longest forced answer", assumed="our choice, 8 to 16", ge=1, le=64
-    )
+    tokens: int = setting(12, "longest forced answer", assumed="our choice, 8 to 16", ge=1, le=64)
     stop_at_brace: bool = Field(
         False, description="end at the first }: cheaper, but cuts an answer with braces inside"
     )

@@ -1,11 +1,13 @@
 """One partition at work: what a step is given, and what it gives back.
 
-A step sees its inputs by name, the study, and the gateways; never Dagster, paths or other partitions.
+A step sees its inputs by name, the study and the gateways; never Dagster or other partitions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -19,11 +21,11 @@ from mitt_assets.study import Study
 
 if TYPE_CHECKING:
     import polars as pl
-
     from resources.encoders import SentenceEncoder
-    from resources.engines.base import ModelFiles, TraceEngine
     from resources.engines.tokenizer import ReasoningTokenizer
     from resources.language_id import LanguageIdentifier
+
+    from resources.engines.base import ModelFiles, TraceEngine
     from resources.problem_sources import ProblemSource
     from resources.shards import ShardStore
 
@@ -39,7 +41,7 @@ class Services(Protocol):
         """The trace engine of the study on the chosen device."""
 
     def device(self) -> str:
-        """cpu or cuda."""
+        """Cpu or cuda."""
 
     def model_files(self, slug: str) -> ModelFiles:
         """The files of a model of the study."""
@@ -96,6 +98,17 @@ class Work:
     services: Services
     shards: ShardStore
     report: Callable[[Beat], None]
+    computing: float = 0.0
+    """Seconds spent in models so far."""
+
+    @contextmanager
+    def model_time(self) -> Iterator[None]:
+        """Counts the time inside as model compute; the rest is what the platform costs."""
+        clock = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.computing += time.perf_counter() - clock
 
     def record(self, name: str) -> Record:
         """The one record behind an input. Raises MissingInputError if it is not there."""
@@ -139,7 +152,7 @@ class Work:
         doing: str,
         compute: Callable[[Sequence[Item], Tick], pl.DataFrame],
     ) -> pl.DataFrame:
-        """Compute fixed sets of ``items``, each written as it finishes; finished ones are not redone.
+        """Compute fixed sets of ``items``, each written as it finishes and never made again.
 
         The sets depend on the study alone, so an interrupted partition ends with the same bytes.
         """
@@ -152,7 +165,9 @@ class Work:
             if data is None:
                 shard, before = items[start : start + size], tokens
 
-                def tick(done: int, computed: int, start: int = start, before: int = before) -> None:
+                def tick(
+                    done: int, computed: int, start: int = start, before: int = before
+                ) -> None:
                     self.beat(doing, start + done, len(items), before + computed)
                     nonlocal tokens
                     tokens = before + computed

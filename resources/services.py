@@ -32,7 +32,7 @@ class StudyServices:
         self._tokenizers: dict[str, ReasoningTokenizer] = {}
 
     def device(self) -> str:
-        """cpu or cuda."""
+        """The device: cpu or cuda."""
         return choose_device(self._wanted)
 
     def engine(self) -> TraceEngine:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mitt_assets.assets import (
     embeddings,
     models,
@@ -16,6 +18,7 @@ from mitt_assets.assets import (
 from mitt_assets.graph import OWN, Graph, Input, Step
 from mitt_assets.partitions import LANGUAGE, LANGUAGE_MODEL, MODEL, NONE
 from mitt_assets.study import Recipe, Study
+from mitt_assets.work import Product, Work
 
 SPLITS = tuple(
     f"problems.{key}"
@@ -111,9 +114,27 @@ def _chain(study: Study, variant: str) -> list[Step]:
     traces_input = Input(f"{variant}/traces", "traces")
     reference = study.statistics.reference
 
-    def step(name: str, *arguments: object, **keywords: object) -> Step:
-        return Step(  # type: ignore[arg-type, misc]
-            f"{variant}/{name}", LANGUAGE_MODEL, *arguments, variant=variant, **keywords
+    def step(
+        name: str,
+        make: Callable[[Work], Product],
+        text: str,
+        code: tuple[str, ...],
+        inputs: tuple[Input, ...],
+        settings: tuple[str, ...],
+        gpu: bool = False,
+    ) -> Step:
+        return Step(
+            f"{variant}/{name}",
+            LANGUAGE_MODEL,
+            make,
+            text,
+            variant,
+            code,
+            inputs,
+            settings,
+            table=name,
+            variant=variant,
+            gpu=gpu,
         )
 
     return [
@@ -121,7 +142,6 @@ def _chain(study: Study, variant: str) -> list[Step]:
             "traces",
             traces.make_traces,
             "Reasoning traces, thinking prolonged with the language's wait word.",
-            variant,
             ("mitt_assets.assets.traces", "mitt_assets.method.forcing", *ENGINE_CODE),
             (*model, *opening),
             settings=(
@@ -131,14 +151,12 @@ def _chain(study: Study, variant: str) -> list[Step]:
                 "generation",
                 *ENGINE,
             ),
-            table="traces",
             gpu=True,
         ),
         step(
             "probes",
             probes.make_probes,
             "The answer read every few tokens, at each end of thinking and at the end.",
-            variant,
             ("mitt_assets.assets.probes", "mitt_assets.method.probing", *ENGINE_CODE),
             (*model, traces_input),
             settings=(
@@ -148,14 +166,12 @@ def _chain(study: Study, variant: str) -> list[Step]:
                 "engine.probe_method",
                 *ENGINE,
             ),
-            table="probes",
             gpu=True,
         ),
         step(
             "windows",
             windows.make_windows,
             "Windows of a thought and the language each is in.",
-            variant,
             (
                 "mitt_assets.assets.windows",
                 "mitt_assets.method.windows",
@@ -163,13 +179,11 @@ def _chain(study: Study, variant: str) -> list[Step]:
             ),
             (traces_input,),
             settings=("windows",),
-            table="windows",
         ),
         step(
             "segment_embeddings",
             embeddings.make_segment_embeddings,
             "The parts of a thought as unit vectors.",
-            variant,
             (
                 "mitt_assets.assets.embeddings",
                 "mitt_assets.method.windows",
@@ -177,13 +191,11 @@ def _chain(study: Study, variant: str) -> list[Step]:
             ),
             (traces_input, Input("sentence_encoder", "sentence_encoder")),
             settings=("windows.tokens", "windows.segments"),
-            table="segment_embeddings",
         ),
         step(
             "consistency",
             embeddings.make_consistency,
             "Agreement of samples with each other and with the reference language.",
-            variant,
             ("mitt_assets.assets.embeddings", "mitt_assets.method.consistency"),
             (
                 Input(
@@ -193,7 +205,6 @@ def _chain(study: Study, variant: str) -> list[Step]:
                 ),
             ),
             settings=("windows.rolling", "statistics.reference"),
-            table="consistency",
         ),
     ]
 

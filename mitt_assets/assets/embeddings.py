@@ -14,7 +14,8 @@ def make_segment_embeddings(work: Work) -> Product:
 
     verified_encoder(work)
     parts = segment_texts(work.table("traces"), work.study.windows)
-    vectors = work.services.encoder().encode(parts["text"].to_list())
+    with work.model_time():
+        vectors = work.services.encoder().encode(parts["text"].to_list())
     column = pl.Series("vector", vectors.tolist(), dtype=pl.List(pl.Float32))
     return Product(
         frame=parts.drop("text").with_columns(column),

@@ -1,4 +1,4 @@
-"""Models and the encoder as manifests: id, revision and the sha256 of each file, never the weights."""
+"""Models and the encoder as manifests: id, revision, sha256 of each file; never the weights."""
 
 from __future__ import annotations
 

@@ -69,7 +69,8 @@ def _shard(
         )
         for trace in shard
     ]
-    forced = engine.probe(requests, tick)
+    with work.model_time():
+        forced = engine.probe(requests, tick)
     raws = {
         trace["trace_id"]: _texts(trace, plans[trace["trace_id"]], map(tokenizer.decode, answers))
         for trace, answers in zip(shard, forced, strict=True)

@@ -1,4 +1,4 @@
-"""Reports: estimates with intervals over the partitions that exist, and the page that shows them."""
+"""Reports: estimates with intervals over the partitions that exist, and the page of them."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def _estimates(work: Work, tables: Sequence[str], estimate: Callable[..., pl.Dat
 def usable_partitions(work: Work, tables: Sequence[str]) -> set[tuple[str, str]]:
     """(variant, partition) pairs that have every table, all made from the traces there are now.
 
-    A table made from earlier traces would be counted against the wrong ones; it is left out until it
-    is made again.
+    A table made from earlier traces would be counted against the wrong ones; it is left out
+    until it is made again.
     """
     usable = set()
     for variant in work.study.variants:

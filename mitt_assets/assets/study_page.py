@@ -33,7 +33,7 @@ SETTINGS = (
 
 
 def step(study: Study) -> Step:
-    """The page's step. It shows languages and models that have results, so it names none it reads."""
+    """The page's step. It shows the languages and models with results, and names none it reads."""
     from mitt_assets.reporting.samples import SHOWN_VARIANTS
 
     shown = [variant for variant in study.variants if variant in SHOWN_VARIANTS]
@@ -93,7 +93,13 @@ def _samples(work: Work) -> list[SampleTrace]:
     questions = list(work.tables("translations").values())
     if frames["traces"].is_empty() or not questions:
         return []
-    return sample_traces(work.study, translations=pl.concat(questions), **frames)
+    return sample_traces(
+        work.study,
+        traces=frames["traces"],
+        windows=frames["windows"],
+        probes=frames["probes"],
+        translations=pl.concat(questions),
+    )
 
 
 def _left_out(work: Work) -> list[tuple[str, str, str]]:

@@ -60,7 +60,7 @@ def generate(work: Work, asks: Sequence[Ask], waits: int, purpose: str) -> Produ
         frame=frame,
         metadata={
             "traces": frame.height,
-            "mean thinking tokens": round(frame["think_tokens"].mean() or 0.0, 1),
+            "mean thinking tokens": frame["think_tokens"].sum() / max(1, frame.height),
         },
         parameters={"engine": engine.describe(), "sampling": generation.model_dump(mode="json")},
         seeds={"generation": generation.seed},
@@ -113,9 +113,10 @@ def _shard(
         think_close=tokenizer.think_close,
         eos=tokenizer.eos,
     )
-    forced = force_budget(
-        prompts, lambda requests: engine.generate(requests, sampling, tick), settings=settings
-    )
+    with work.model_time():
+        forced = force_budget(
+            prompts, lambda requests: engine.generate(requests, sampling, tick), settings=settings
+        )
     rows = zip(shard, prompts, forced, strict=True)
     return _frame([_row(work, tokenizer, purpose, *one) for one in rows])
 

@@ -131,6 +131,9 @@ def _summary(display: Display, console: Console) -> None:
     said = [f"{count} {state.value}" for state, count in counts.items() if count]
     wall = time.monotonic() - display.started
     console.print(f"{', '.join(said)} in {wall:.0f} s.", highlight=False)
+    if display.busy:
+        share = display.model / (wall * display.pool.jobs)
+        console.print(f"Models computed {share:.0%} of the workers' time.", highlight=False)
 
 
 def _rebuild_links(home: Home, store: Store) -> None:

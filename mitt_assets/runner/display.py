@@ -30,8 +30,8 @@ class Display:
     console: Console
     started: float = field(default_factory=time.monotonic)
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    inner: float = 0.0
-    made: int = 0
+    busy: float = 0.0
+    model: float = 0.0
 
     def __enter__(self) -> Display:
         """Begin to watch."""
@@ -59,8 +59,8 @@ class Display:
             self.console.print(f"[red]{escape(head)} failed[/red]", highlight=False)
             self.console.print(Text(outcome.message, style="red"), highlight=False)
             return
-        self.made += 1
-        self.inner += outcome.inner
+        self.busy += outcome.seconds
+        self.model += outcome.model_seconds
         self.seconds[_kind(task)].append(outcome.seconds)
         why = self.pool.why.get(task) or []
         reason = why[0].sentence() if why else "forced"

@@ -1,7 +1,7 @@
 """What to make and in which order.
 
-A task is one partition. Whether it must be made is decided when its inputs are final and not before:
-an input made again with equal bytes makes nothing stale.
+A task is one partition. Whether it must be made is decided when its inputs are final and not
+before: an input made again with equal bytes makes nothing stale.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Runs whose process is gone: said to be failed, their pool slots freed.
 
-Dagster's default launcher has no health check, so a process killed with -9 would hold its slot until
-somebody noticed. Every run carries its host and pid; a run of this host whose pid is no more is dead.
+Dagster's default launcher has no health check, so a process killed with -9 would hold its slot
+until somebody noticed. Every run carries its host and pid; a run of this host whose pid is no more
+is dead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The chain on a real instance: what a run makes, what a change makes stale, what a second run does."""
+"""The chain on a real instance: what is made, what a change makes stale, what a second run does."""
 
 from __future__ import annotations
 
