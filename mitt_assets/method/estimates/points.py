@@ -69,9 +69,22 @@ class Points:
         xs: Sequence[float | None] = (None,),
     ) -> None:
         """One row per point of ``estimated``, with its x and its filter."""
-        low, high = self.resampling.interval(estimated)
+        self.add_bounded(label, self.bounded(estimated), basis, filters, xs)
+
+    def bounded(self, estimated: Estimated) -> Floats:
+        """Estimate, low and high of each point: (K, 3)."""
+        return np.column_stack([estimated.value, *self.resampling.interval(estimated)])
+
+    def add_bounded(
+        self,
+        label: Label,
+        bounded: Floats,
+        basis: Basis,
+        filters: Sequence[Filter],
+        xs: Sequence[float | None],
+    ) -> None:
+        """As ``add``, for intervals that are known already."""
         for k, (x, filter_) in enumerate(zip(xs, filters, strict=True)):
-            numbers = (_number(estimated.value[k]), _number(low[k]), _number(high[k]))
             self._rows.append(
                 (
                     label.measure,
@@ -81,7 +94,7 @@ class Points:
                     label.curve,
                     label.axis,
                     None if x is None else round(float(x), _DECIMALS),
-                    *numbers,
+                    *(_number(value) for value in bounded[k]),
                     *basis.at(k),
                     label.source,
                     filter_text(dict(filter_)),

@@ -80,14 +80,15 @@ def _curve(points: Points, cells: _Cells, view: View, curve: str) -> None:
     traces = view.of(cells.traces)
     accuracy = points.resampling.ratio(view.of(cells.correct[curve]), traces)
     basis = Basis.of(traces)
+    bounded = points.bounded(accuracy)
     filters = [view.filter(**budget_filter(curve, budget)) for budget in cells.grid]
     for axis in AXES:
         spent = view.of(cells.spent[curve, axis]).sum(axis=0) / traces.sum()
         xs = np.array(cells.grid, dtype=np.float64) if axis == TOKENS else spent
         kept = np.flatnonzero(np.append(np.diff(xs) > 0, True))
         label = label_of("accuracy", view, "probes", curve, axis)
-        part = Estimated(accuracy.value[kept], accuracy.draws[:, kept])
-        points.add(label, part, basis, [filters[k] for k in kept], xs[kept].tolist())
+        chosen = [filters[k] for k in kept]
+        points.add_bounded(label, bounded[kept], basis, chosen, xs[kept].tolist())
     whole = [view.filter(**budget_filter(curve))]
     compute = view.of(cells.spent[curve, TOKENS]).sum(axis=0) / traces.sum()
     for measure, estimated in _summaries(accuracy, compute).items():
