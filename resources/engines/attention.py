@@ -47,8 +47,7 @@ def grouped_attention(
     rows, heads, queries, width = query.shape
     shared = key.shape[1]
     if attention_mask is None and queries > 1:
-        grouped = {"enable_gqa": True} if shared < heads else {}
-        mixed = sdpa(query, key, value, is_causal=True, scale=scaling, **grouped)
+        mixed = sdpa(query, key, value, is_causal=True, scale=scaling, enable_gqa=shared < heads)
         return mixed.transpose(1, 2).contiguous(), None
     group = heads // shared
     folded = query.reshape(rows, shared, group * queries, width)

@@ -92,7 +92,7 @@ class GrowingCache:
 
         kind = _library_layer()
         self.layers: list[GrowingLayer] = [kind(batch, capacity) for _ in range(layers)]
-        self.library: Cache = Cache(layers=list(self.layers))
+        self.library: Cache = Cache(layers=[*self.layers])  # type: ignore[list-item]
 
     @property
     def length(self) -> int:

@@ -37,7 +37,8 @@ def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel
             f"model: {_first_line(problem)}. Give another model, or one with a text-only decoder"
         ) from problem
     loaded.to(torch.device(device))  # type: ignore[arg-type]
-    return loaded.eval()
+    loaded.eval()
+    return loaded
 
 
 def attach_adapter(base: PreTrainedModel, folder: Path, model: ModelFiles) -> PeftModel:

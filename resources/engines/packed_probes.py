@@ -144,9 +144,8 @@ def _read_suffixes(
 
     rows, number = pack.prefix.shape
     width = int(pack.suffix_length.max())
-    offset = (
-        torch.arange(width, device=pack.prefix.device) - (width - pack.suffix_length)[:, :, None]
-    )
+    slot = torch.arange(width, device=pack.prefix.device)
+    offset = slot - (width - pack.suffix_length)[:, :, None]
     filled = offset >= 0
     tokens = torch.zeros_like(offset)
     tokens[filled] = _joined(branches, tokens.device)

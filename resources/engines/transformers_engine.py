@@ -207,6 +207,7 @@ class TransformersEngine(TraceEngine):
         model = self._current()
         asked = [i for i, r in enumerate(requests) if r.branches and r.max_tokens > 0]
         asked.sort(key=lambda i: (-len(requests[i].branches), -extent(requests[i]), i))
+        done: dict[int, list[tuple[int, ...]]]
         done = {i: [()] * len(requests[i].branches) for i in range(len(requests))}
         for batch in within([extent(requests[i]) for i in asked], self.probe_tokens):
             made = halving(

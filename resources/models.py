@@ -1,0 +1,138 @@
+"""Where the files of a model are on this machine, and what they are, by sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from mitt_assets import study
+from mitt_assets.errors import ModelError
+from resources.engines.base import ModelFiles
+
+ORGANISM = "organism"
+
+# What a model consists of; anything else in a folder (notes, other formats) is not part of it.
+_PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.jinja", "*.model")
+
+
+def resolve(slug: str, model: study.Model, cache: Path) -> ModelFiles:
+    """The files of ``model``, found in the organism, in a folder or in the hub's local cache.
+
+    ``cache`` is a folder for file digests. Raises ModelError if there is no such model.
+    """
+    folder = locate(model.source, model.revision, f"models.{slug}.source")
+    files = digests(folder, cache)
+    return ModelFiles(slug, model.source, model.revision, model.dtype, folder, files)
+
+
+def locate(source: str, revision: str | None, place: str) -> Path:
+    """The folder of ``organism:<checkpoint>``, of a path, or of a hub id (fetched if missing).
+
+    ``place`` is the study key that errors name. Raises ModelError.
+    """
+    if source.startswith(f"{ORGANISM}:"):
+        return _organism_folder(source.partition(":")[2], place)
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder.resolve()
+    if source.startswith((".", "/", "~")) or source.count("/") != 1:
+        raise ModelError(
+            f"{place}: {source!r} is no folder here and no hub id (owner/name): mend the study file"
+        )
+    return _hub_folder(source, revision, place)
+
+
+def digests(folder: Path, cache: Path) -> dict[str, str]:
+    """sha256 of each file of a model in ``folder``, by its path there.
+
+    Hashing gigabytes takes minutes, so a digest is kept in ``cache`` for as long as the file's
+    path, size and modification time (nanoseconds) are the same.
+    """
+    kept_in = cache / "file_digests.json"
+    known = _read_json(kept_in)
+    found: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    for path in _files_of(folder):
+        name = path.relative_to(folder).as_posix()
+        keys[name] = _state(path)
+        found[name] = known.get(keys[name]) or _sha256(path)
+    if fresh := {keys[name]: found[name] for name in found if keys[name] not in known}:
+        _write_json(kept_in, _read_json(kept_in) | fresh)
+    return found
+
+
+def _files_of(folder: Path) -> list[Path]:
+    paths = {path for pattern in _PATTERNS for path in folder.rglob(pattern)}
+    return sorted(p for p in paths if p.is_file() and not _hidden(p.relative_to(folder)))
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _state(path: Path) -> str:
+    status = path.stat()
+    return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _organism_folder(name: str, place: str) -> Path:
+    from mitt_assets.organism import checkpoint_path
+
+    try:
+        folder = checkpoint_path(name)
+    except KeyError as problem:
+        raise ModelError(f"{place}: {problem.args[0]}") from problem
+    if not folder.is_dir():
+        raise ModelError(
+            f"{place}: the embedded checkpoint {name!r} is not in this installation ({folder}): "
+            "install the package again"
+        )
+    return folder
+
+
+def _hub_folder(source: str, revision: str | None, place: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    named = f"{source}@{revision}" if revision else source
+    try:
+        folder = snapshot_download(source, revision=revision, allow_patterns=list(_PATTERNS))
+    except LocalEntryNotFoundError as problem:
+        raise ModelError(
+            f"{place}: {named} is not in the local hub cache and the hub cannot be reached"
+            f"{' (HF_HUB_OFFLINE is set)' if os.environ.get('HF_HUB_OFFLINE') else ''}: fetch it "
+            f"once with `hf download {source}` or give the path of a folder"
+        ) from problem
+    except (HfHubHTTPError, HFValidationError, OSError) as problem:
+        detail = (str(problem).strip() or type(problem).__name__).splitlines()[0]
+        raise ModelError(
+            f"{place}: the hub does not give {named} ({detail}): check the id and revision, log in "
+            "for gated models, or give the path of a folder"
+        ) from problem
+    return Path(folder)
+
+
+def _read_json(path: Path) -> dict[str, str]:
+    """What is kept; nothing if the file is absent or was cut short, for it can be made again."""
+    if not path.is_file():
+        return {}
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return dict(kept) if isinstance(kept, dict) else {}
+
+
+def _write_json(path: Path, content: Mapping[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(content, indent=0, sort_keys=True), encoding="utf-8")
+    partial.replace(path)
