@@ -19,7 +19,8 @@ IGNORED = -100  # a label that the loss leaves out
 @dataclass(frozen=True)
 class Batch:
     """Right-padded token ids and next-token labels, both int64 [rows, longest]; `tokens` counts
-    the real ones, prompts included."""
+    the real ones, prompts included.
+    """
 
     ids: "Tensor"
     labels: "Tensor"

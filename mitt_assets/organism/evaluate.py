@@ -37,13 +37,13 @@ def evaluate_reasoner(folder: Path, *, problems: int, threads: int = 1) -> dict[
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder} holds no checkpoint: config.json is missing")
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
     torch.set_num_threads(threads)
     settings = recipe().development
     sampler = Sampler(
         AutoModelForCausalLM.from_pretrained(str(folder), attn_implementation="eager").eval(),
-        AutoTokenizer.from_pretrained(str(folder)),
+        PreTrainedTokenizerFast.from_pretrained(str(folder)),
         settings["temperature"],
         settings["top_p"],
         settings["max_new_tokens"],

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from mitt_assets.organism.recipe import recipe
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -34,6 +33,7 @@ class Optimiser:
     """Both optimisers behind one `step`; matrices are the layers' 2-D weights."""
 
     def __init__(self, model: "nn.Module") -> None:
+        """Sort the model's parameters; the rates come from the recipe."""
         import torch
 
         settings = recipe().optimiser
@@ -72,7 +72,7 @@ class Optimiser:
         import torch
 
         with torch.no_grad():
-            gradients = torch.stack([parameter.grad for parameter in group])
+            gradients = torch.stack([p.grad for p in group if p.grad is not None])
             momentum = self._momenta[shape]
             momentum.lerp_(gradients, 1 - self._muon["momentum"])
             nesterov = gradients.lerp(momentum, self._muon["momentum"])

@@ -29,7 +29,7 @@ class Sampler:
         import torch
 
         generator = torch.Generator().manual_seed(seed)
-        stop_id = self.tokenizer.convert_tokens_to_ids(stop)
+        stop_id: int = self.tokenizer.convert_tokens_to_ids(stop)  # type: ignore[assignment]
         finished = [list(start) for start in starts]
         alive = list(range(len(starts)))
         ids, mask = self._left_padded(starts)
@@ -47,7 +47,7 @@ class Sampler:
                 chosen = self._choose(output.logits[:, -1], generator)
                 for row, token in zip(alive, chosen.tolist(), strict=True):
                     finished[row].append(token)
-                keep = (chosen != stop_id).nonzero().flatten()
+                keep = chosen.ne(stop_id).nonzero().flatten()
                 if not len(keep):
                     break
                 cache = output.past_key_values
@@ -91,7 +91,7 @@ def forced_replies(
 
     A reply that never ended its thought is left as it is.
     """
-    end = sampler.tokenizer.convert_tokens_to_ids(END_THINK)
+    end: int = sampler.tokenizer.convert_tokens_to_ids(END_THINK)  # type: ignore[assignment]
     rows = [row for row, reply in enumerate(replies) if end in reply]
     starts = [
         replies[row][: replies[row].index(end)] + sampler.tokenizer(wait[row])["input_ids"]

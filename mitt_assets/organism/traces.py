@@ -47,7 +47,8 @@ class Trace:
 
 def training_traces(count: int, seed: int) -> Iterator[Trace]:
     """Endless traces over `count` pre-training problems; every epoch draws languages, policies,
-    slips and wordings anew."""
+    slips and wordings anew.
+    """
     scenarios = draw_scenarios("pretraining", count, seed)
     rng = random.Random(f"traces/{seed}")
     while True:

@@ -129,7 +129,7 @@ def _run(
     while seen < budget:
         batch = next(batches)
         loss = reply_loss(model, batch)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step(rate_at(step, seen / budget))
         seen, step = seen + batch.tokens, step + 1
         recent.append(loss.item())
@@ -139,7 +139,7 @@ def _run(
             recent.clear()
         if progress is not None:
             progress(min(seen, budget), budget, loss.item())
-    model.eval()
+    model.eval()  # type: ignore[no-untyped-call]
     return curve, seen
 
 

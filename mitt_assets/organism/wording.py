@@ -65,7 +65,7 @@ def _markers(
     """The distinguishing word before the start and before each event's number, in order."""
     between = lexicon(language).between
     pieces = [piece.strip() for piece in split(_ARITHMETIC.sub("", text))]
-    found = []
+    found: list[str] = []
     for i, piece in enumerate(pieces):
         if piece.isdecimal() and i > 0 and len(found) <= len(scenario.events):
             back = i - 2 if pieces[i - 1] in between else i - 1
