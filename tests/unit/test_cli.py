@@ -38,11 +38,12 @@ def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_help_lists_every_command_without_importing_one() -> None:
     code = (
-        "import sys; from click.testing import CliRunner; from mitt_assets.cli import mitt, COMMANDS\n"
+        "import sys; from click.testing import CliRunner\n"
+        "from mitt_assets.cli import mitt, COMMANDS\n"
         "text = CliRunner().invoke(mitt, ['--help']).output\n"
         "assert all(f'\\n  {name} ' in text for name in COMMANDS), text\n"
-        "bad = [m for m in sys.modules if m.startswith(('mitt_assets.commands', 'dagster', 'polars',"
-        " 'pydantic', 'rich', 'yaml'))]\n"
+        "slow = ('mitt_assets.commands', 'dagster', 'polars', 'pydantic', 'rich', 'yaml')\n"
+        "bad = [name for name in sys.modules if name.startswith(slow)]\n"
         "assert not bad, bad"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -146,7 +147,33 @@ class TestStudy:
 
     def test_traces_are_counted_as_the_steps_make_them(self) -> None:
         study = load_study("organism")
-        counts = {"evaluation": 120, "development": 60, "training": 192}
-        # 120 x 2 samples x 4 models x 6 languages x 6 variants; recipes use 96 problems, of which
-        # mitt, mitt_source and english_full_trace ask in English and own_prefix in six languages.
-        assert trace_counts(study, counts) == (34_560, 96 * 4 * (1 + 1 + 1 + 6))
+        recipe = study.variants["mitt"].recipe
+        assert recipe is not None
+        counts = {"evaluation": 120, "training": recipe.problems or 50}
+        # 120 x 2 samples x 4 models x 6 languages x 6 variants; mitt, mitt_source and
+        # english_full_trace train on English traces, own_prefix on those of six languages.
+        assert trace_counts(study, counts) == (34_560, counts["training"] * 4 * (1 + 1 + 1 + 6))
+
+
+class TestPrompt:
+    def test_it_prints_the_text_and_every_token_of_it(self) -> None:
+        text = call("prompt", "--study", "organism", "--language", "tl", "--problem", "2")
+        assert "organism: problem 2 (1), answer 15" in text
+        assert "model llama (organism:llama), language tl" in text
+        assert "<think>\n" in text
+        assert 'wait, instead of </think>: "Sandali"' in text
+        assert 'probe suffix: "</think>\\n\\n\\\\boxed{"' in text
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (("--language", "fr"), "no language 'fr' in this study; there are en, it"),
+            (("--model", "gpt"), "no model 'gpt' in this study; there are llama"),
+            (("--problem", "121"), "no evaluation problem 121; there are 120"),
+        ],
+    )
+    def test_what_the_study_does_not_have_is_named(
+        self, options: tuple[str, str], words: str
+    ) -> None:
+        with pytest.raises(StudyError, match=words):
+            call("prompt", "--study", "organism", *options)
