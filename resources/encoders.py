@@ -1,4 +1,4 @@
-"""The sentence encoder gateway: texts in, unit vectors out."""
+"""Sentence encoders: texts to unit vectors."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mitt_assets.errors import ModelError
-from resources.files import chunks_of, sha256_of
+from resources.models import ORGANISM, digests, locate
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
-Vectors = NDArray[np.float32]
-_BATCH = 256
+_BATCH = 64
+"""Texts encoded together: fixed, for the sums in a batch depend on its padding. Our choice."""
 
 
 class SentenceEncoder(ABC):
-    """Embeds texts; which model it is belongs to every result made with it."""
+    """Puts texts of any language into one space where the cosine is a similarity."""
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n, dimension) unit vectors in order; an empty text gets zeros."""
 
     @property
     @abstractmethod
@@ -32,77 +33,92 @@ class SentenceEncoder(ABC):
     @property
     @abstractmethod
     def files(self) -> Mapping[str, str]:
-        """The sha256 of each of the encoder's files, by relative name."""
+        """sha256 of each file of the encoder, by its path in the encoder's folder."""
 
     @abstractmethod
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors (n, dimension); the zero vector for an empty text."""
+    def close(self) -> None:
+        """Free the device."""
 
 
 class SentenceTransformerEncoder(SentenceEncoder):
-    """A sentence-transformers model: the organism's own, a local folder, or a hub id.
+    """An encoder of sentence-transformers: the organism's, a local folder or a hub id."""
 
-    Raises ModelError if it cannot be found or loaded.
-    """
+    def __init__(
+        self, source: str, revision: str | None, device: str, cache: Path | None = None
+    ) -> None:
+        """Nothing is loaded before the first text. ``cache`` keeps file digests, if given."""
+        self.source = source
+        self.revision = revision
+        self.device = device
+        self._cache = cache
+        self._loaded: Any = None
 
-    def __init__(self, source: str, revision: str | None, device: str) -> None:
-        self._folder = _folder(source, revision)
-        self._device = device
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Equal texts are encoded once. Raises ModelError if the encoder cannot be loaded."""
+        distinct = sorted({text for text in texts if text.strip()})
+        vectors = np.zeros((len(distinct) + 1, self.dimension), dtype=np.float32)
+        if distinct:
+            vectors[:-1] = self._model.encode(
+                distinct, batch_size=_BATCH, convert_to_numpy=True, show_progress_bar=False
+            )
+        place = {text: row for row, text in enumerate(distinct)}
+        return _unit(vectors)[[place.get(text, len(distinct)) for text in texts]]
 
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        return int(self._model.get_sentence_embedding_dimension() or 0)
+        return int(self._model.get_embedding_dimension())
 
     @cached_property
     def files(self) -> Mapping[str, str]:
-        """The sha256 of each file, by relative name."""
-        return {
-            str(path.relative_to(self._folder)): sha256_of(chunks_of(path))
-            for path in sorted(self._folder.rglob("*"))
-            if path.is_file()
-        }
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors (n, dimension); the zero vector for an empty text."""
-        vectors: Vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        filled = [number for number, text in enumerate(texts) if text.strip()]
-        if filled:
-            raw = self._model.encode(
-                [texts[number] for number in filled],
-                batch_size=_BATCH,
-                show_progress_bar=False,
-                convert_to_numpy=True,
-            )
-            lengths = np.linalg.norm(raw, axis=1, keepdims=True)
-            vectors[filled] = raw / np.where(lengths == 0, 1, lengths)
-        return vectors
+        """sha256 of each file."""
+        return digests(self.folder, self._cache)
 
     @cached_property
-    def _model(self) -> SentenceTransformer:
-        from sentence_transformers import SentenceTransformer
+    def folder(self) -> Path:
+        """Where the encoder lies. Raises ModelError if it is not there."""
+        if self.source == ORGANISM:
+            from mitt_assets.organism import encoder_path
 
-        try:
-            return SentenceTransformer(
-                str(self._folder), device=self._device, local_files_only=True
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"{self._folder} is not a sentence encoder: {error}") from error
+            return encoder_path()
+        return locate(self.source, self.revision, "encoder.source")
+
+    def close(self) -> None:
+        """Forget the model."""
+        self._loaded = None
+
+    @property
+    def _model(self) -> Any:
+        if self._loaded is None:
+            self._loaded = _load(self.folder, self.source, self.device)
+        return self._loaded
 
 
-def _folder(source: str, revision: str | None) -> Path:
-    if source == "organism":
-        from mitt_assets.organism import encoder_path
+def _load(folder: Path, source: str, device: str) -> Any:
+    from sentence_transformers import SentenceTransformer
 
-        return encoder_path()
-    if Path(source).is_dir():
-        return Path(source)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(source, revision=revision, ignore_patterns=["*.bin", "*.h5"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+    if not (folder / "modules.json").is_file():
         raise ModelError(
-            f"encoder {source!r} is neither a folder here nor to be had from the hub: {error}"
-        ) from error
+            f"encoder {source}: {folder} has no modules.json, so it is no sentence-transformers "
+            "model: mend encoder.source in the study file"
+        )
+    model = SentenceTransformer(
+        str(folder),
+        device=device,
+        local_files_only=True,
+        trust_remote_code=False,
+        model_kwargs=None if _is_static(folder) else {"use_safetensors": True},
+    )
+    model.eval()
+    return model
+
+
+def _is_static(folder: Path) -> bool:
+    """Whether the encoder is a table of token vectors, which takes no arguments for a model."""
+    return "StaticEmbedding" in (folder / "modules.json").read_text(encoding="utf-8")
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row divided by its length; rows of zeros stay."""
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    return (vectors / np.where(lengths == 0, 1.0, lengths)).astype(np.float32)

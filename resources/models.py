@@ -45,21 +45,22 @@ def locate(source: str, revision: str | None, place: str) -> Path:
     return _hub_folder(source, revision, place)
 
 
-def digests(folder: Path, cache: Path) -> dict[str, str]:
+def digests(folder: Path, cache: Path | None) -> dict[str, str]:
     """sha256 of each file of a model in ``folder``, by its path there.
 
     Hashing gigabytes takes minutes, so a digest is kept in ``cache`` for as long as the file's
-    path, size and modification time (nanoseconds) are the same.
+    path, size and modification time (nanoseconds) are the same. Without ``cache`` all are computed.
     """
-    kept_in = cache / "file_digests.json"
-    known = _read_json(kept_in)
+    kept_in = cache / "file_digests.json" if cache else None
+    known = _read_json(kept_in) if kept_in else {}
     found: dict[str, str] = {}
     keys: dict[str, str] = {}
     for path in _files_of(folder):
         name = path.relative_to(folder).as_posix()
         keys[name] = _state(path)
         found[name] = known.get(keys[name]) or _sha256(path)
-    if fresh := {keys[name]: found[name] for name in found if keys[name] not in known}:
+    fresh = {keys[name]: found[name] for name in found if keys[name] not in known}
+    if kept_in and fresh:
         _write_json(kept_in, _read_json(kept_in) | fresh)
     return found
 
