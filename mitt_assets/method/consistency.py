@@ -1,9 +1,9 @@
 """How alike thoughts are: between samples of one problem, and to the reference language.
 
 Pairwise cosines need no pairs. For N unit vectors with sum s, the mean over all pairs is
-(|s|^2 - N) / (N (N - 1)), so one pass over the rows serves every problem and segment at once. Taken
-in float64: the difference cancels digits that float32 does not have. What is compared is our
-choice; the paper (arXiv 2505.15508) names MPNet embeddings and a rolling mean of 5 segments.
+(|s|^2 - N) / (N (N - 1)), so one pass over the rows serves every problem and segment at once, in
+float64. What is compared is our choice; the paper (arXiv 2505.15508) names MPNet embeddings and a
+rolling mean of 5 segments.
 """
 
 from __future__ import annotations
