@@ -41,8 +41,9 @@ def evaluate_reasoner(folder: Path, *, problems: int, threads: int = 1) -> dict[
 
     torch.set_num_threads(threads)
     settings = recipe().development
+    model = AutoModelForCausalLM.from_pretrained(str(folder), attn_implementation="eager")
     sampler = Sampler(
-        AutoModelForCausalLM.from_pretrained(str(folder), attn_implementation="eager").eval(),
+        model.eval(),  # type: ignore[no-untyped-call]
         PreTrainedTokenizerFast.from_pretrained(str(folder)),
         settings["temperature"],
         settings["top_p"],

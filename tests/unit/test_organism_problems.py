@@ -1,12 +1,15 @@
 """The corpus: splits that cannot overlap, questions that say the same, traces that add up."""
 
+import json
 import random
 import re
 import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
+from mitt_assets.organism.cli import organism
 from mitt_assets.organism.lexicon import LANGUAGES, WAIT_WORDS, lexicon
 from mitt_assets.organism.problems import (
     SPLITS,
@@ -77,6 +80,26 @@ def test_answers_are_the_sum_of_the_key_and_every_language_asks_with_the_same_nu
         for code in LANGUAGES:
             told = [int(n) for n in re.findall(r"\d+", problem.questions[code])]
             assert told == [abs(n) for n in numbers], code
+
+
+def test_the_corpus_and_the_command_import_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "import mitt_assets.organism.cli, mitt_assets.organism.traces\n"
+        "import mitt_assets.organism.train, mitt_assets.organism.encoder\n"
+        "heavy = {'torch', 'transformers', 'tokenizers', 'sentence_transformers'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout == "[]\n", run.stderr
+
+
+def test_the_sample_command_prints_every_language_and_its_slips() -> None:
+    result = CliRunner().invoke(organism, ["sample", "--count", "3", "--as-json"])
+    rows = [json.loads(line) for line in result.output.splitlines()]
+    assert [row["language"] for row in rows] == list(LANGUAGES) * 3
+    shown = CliRunner().invoke(organism, ["sample", "--count", "1"]).output
+    assert rows[5]["question"] in shown and "[tl] thought:" in shown
 
 
 def test_an_unknown_split_and_an_empty_draw_are_refused() -> None:
