@@ -35,10 +35,6 @@ class SentenceEncoder(ABC):
     def files(self) -> Mapping[str, str]:
         """sha256 of each file of the encoder, by its path in the encoder's folder."""
 
-    @abstractmethod
-    def close(self) -> None:
-        """Free the device."""
-
 
 class SentenceTransformerEncoder(SentenceEncoder):
     """An encoder of sentence-transformers: the organism's, a local folder or a hub id."""
@@ -51,7 +47,6 @@ class SentenceTransformerEncoder(SentenceEncoder):
         self.revision = revision
         self.device = device
         self._cache = cache
-        self._loaded: Any = None
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Equal texts are encoded once. Raises ModelError if the encoder cannot be loaded."""
@@ -83,15 +78,9 @@ class SentenceTransformerEncoder(SentenceEncoder):
             return encoder_path()
         return locate(self.source, self.revision, "encoder.source")
 
-    def close(self) -> None:
-        """Forget the model."""
-        self._loaded = None
-
-    @property
+    @cached_property
     def _model(self) -> Any:
-        if self._loaded is None:
-            self._loaded = _load(self.folder, self.source, self.device)
-        return self._loaded
+        return _load(self.folder, self.source, self.device)
 
 
 def _load(folder: Path, source: str, device: str) -> Any:

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel:
     """The causal language model in ``model.folder``, ready for inference on ``device``.
 
-    Raises ModelError if transformers cannot read it as one.
+    Raises ModelError if there is none or transformers cannot read it as one.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
+    check_folder(model)
     try:
         loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             model.folder,

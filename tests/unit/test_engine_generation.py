@@ -1,0 +1,145 @@
+"""Generation: the library's own tokens, whatever the order, company or length of the requests."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from mitt_assets.errors import ModelError
+from mitt_assets.method.requests import Branch, ProbeRequest, Request, Sampling
+from resources.engines.base import ModelFiles
+from resources.engines.transformers_engine import TransformersEngine
+from tests.fakes.tiny_models import CONTEXT, FAMILIES, VOCABULARY, greedy_afresh, tiny_model
+
+GREEDY = Sampling(temperature=0.0, top_p=1.0)
+WARM = Sampling(temperature=0.9, top_p=0.95)
+
+
+@pytest.fixture(scope="module", params=[(f, heads) for f in FAMILIES for heads in (4, 2)], ids=str)
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
+    family, shared = request.param
+    return tiny_model(tmp_path_factory.mktemp("models") / family, family, shared_heads=shared)
+
+
+@pytest.fixture(scope="module")
+def engine(model: ModelFiles) -> TransformersEngine:
+    engine = TransformersEngine("cpu")
+    engine.load(model, None)
+    return engine
+
+
+def some_requests(count: int, longest: int = 60, seed: int = 0) -> list[Request]:
+    draw = random.Random(seed)
+    return [
+        Request(
+            tokens=tuple(draw.randrange(VOCABULARY) for _ in range(draw.randint(1, 40))),
+            seed=draw.getrandbits(63),
+            max_tokens=draw.randint(0, longest),
+            stop=tuple(draw.sample(range(VOCABULARY), draw.randint(0, 2))),
+        )
+        for _ in range(count)
+    ]
+
+
+def test_greedy_tokens_are_those_of_the_library_run_afresh(
+    engine: TransformersEngine, model: ModelFiles
+) -> None:
+    draw = random.Random(1)
+    prompts = [tuple(draw.randrange(VOCABULARY) for _ in range(n)) for n in (1, 2, 17, 33)]
+    made = engine.generate([Request(p, 0, 25, ()) for p in prompts], GREEDY)
+    for prompt, continuation in zip(prompts, made, strict=True):
+        assert continuation.tokens == greedy_afresh(model, prompt, 25)
+        assert not continuation.stopped
+
+
+def test_a_draw_depends_on_neither_order_nor_company(engine: TransformersEngine) -> None:
+    requests = some_requests(24)
+    together = engine.generate(requests, WARM)
+    backwards = engine.generate(requests[::-1], WARM)[::-1]
+    alone = [engine.generate([request], WARM)[0] for request in requests]
+    assert together == backwards == alone
+
+
+def test_other_seeds_draw_other_tokens(engine: TransformersEngine) -> None:
+    requests = [Request((5, 6), seed, 20, ()) for seed in range(8)]
+    assert len({c.tokens for c in engine.generate(requests, WARM)}) == 8
+
+
+def test_a_stop_token_ends_a_row_and_is_its_last(engine: TransformersEngine) -> None:
+    free = engine.generate([Request((3, 4), 7, 40, ())], WARM)[0].tokens
+    stop = free[12]
+    cut = engine.generate([Request((3, 4), 7, 40, (stop, 60))], WARM)[0]
+    assert cut.stopped
+    assert cut.tokens == free[: free.index(stop) + 1]
+
+
+def test_limits_are_kept_and_none_is_none(engine: TransformersEngine) -> None:
+    requests = [Request((3,), 1, limit, ()) for limit in (0, 1, 30)]
+    assert [len(c.tokens) for c in engine.generate(requests, WARM)] == [0, 1, 30]
+    assert engine.generate([], WARM) == []
+
+
+def test_a_trace_longer_than_the_first_buffer_is_the_same_as_one_that_fits(
+    engine: TransformersEngine, model: ModelFiles
+) -> None:
+    made = engine.generate([Request((9, 8, 7), 0, 400, ())], GREEDY)[0].tokens
+    assert greedy_afresh(model, (9, 8, 7, *made[:390]), 10) == made[390:]
+
+
+def test_progress_counts_requests_and_tokens_and_never_goes_back(
+    engine: TransformersEngine,
+) -> None:
+    seen: list[tuple[int, int]] = []
+    requests = some_requests(10)
+    made = engine.generate(requests, WARM, lambda *now: seen.append(now))
+    assert seen == sorted(seen)
+    asked = [r for r in requests if r.max_tokens]
+    prompts = sum(len(r.tokens) - 1 for r in asked)
+    assert seen[-1] == (len(asked), prompts + sum(len(c.tokens) for c in made))
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request((3, VOCABULARY), 5, 4, ()), r"request 1 \(seed 5\) holds token 61"),
+        (Request((3, -1), 5, 4, ()), "holds token -1"),
+        (Request((), 5, 4, ()), "no tokens"),
+        (Request((3,), 5, CONTEXT, ()), "context is 1024"),
+    ],
+)
+def test_requests_that_cannot_be_served_are_named(
+    engine: TransformersEngine, request_: Request, message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        engine.generate([Request((1,), 1, 1, ()), request_], WARM)
+
+
+def test_without_a_model_the_engine_says_so() -> None:
+    with pytest.raises(ModelError, match="call load first"):
+        TransformersEngine("cpu").generate([], WARM)
+
+
+def test_a_sliding_window_model_generates_rightly_and_probes_naively(tmp_path: Path) -> None:
+    files = tiny_model(tmp_path / "mistral", "mistral", shared_heads=2, sliding_window=8)
+    engine = TransformersEngine("cpu", "packed")
+    engine.load(files, None)
+    prompts = [(5, 6, 7), tuple(range(20)), (9,)]
+    made = engine.generate([Request(p, 0, 15, ()) for p in prompts], GREEDY)
+    assert [c.tokens for c in made] == [greedy_afresh(files, p, 15) for p in prompts]
+    said = engine.describe()
+    assert said["probe_method"] == "naive"
+    assert "sliding" in said["probe_note"]
+    asked = ProbeRequest((5, 6), tuple(range(20)), (Branch(9, (2, 3)), Branch(20, (2,))), 4, ())
+    expected = [greedy_afresh(files, (5, 6, *range(9), 2, 3), 4)]
+    expected += [greedy_afresh(files, (5, 6, *range(20), 2), 4)]
+    assert engine.probe([asked]) == [expected]
+
+
+def test_sliding_rows_draw_alike_in_any_company(tmp_path: Path) -> None:
+    engine = TransformersEngine("cpu")
+    engine.load(tiny_model(tmp_path / "mistral", "mistral", sliding_window=8), None)
+    requests = some_requests(8, longest=20)
+    alone = [engine.generate([request], WARM)[0] for request in requests]
+    assert engine.generate(requests, WARM) == alone

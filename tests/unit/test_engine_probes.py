@@ -1,0 +1,139 @@
+"""Packed probes: token for token what running every prefix afresh gives."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mitt_assets.errors import ModelError
+from mitt_assets.method.requests import Branch, ProbeRequest
+from resources.engines.base import ModelFiles
+from resources.engines.transformers_engine import TransformersEngine
+from tests.fakes.tiny_models import FAMILIES, VOCABULARY, greedy_afresh, tiny_model
+
+TOKENS = st.integers(0, VOCABULARY - 1)
+
+
+@pytest.fixture(scope="module", params=[(f, heads) for f in FAMILIES for heads in (4, 2)], ids=str)
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
+    family, shared = request.param
+    return tiny_model(tmp_path_factory.mktemp("models") / family, family, shared_heads=shared)
+
+
+@pytest.fixture(scope="module")
+def packed(model: ModelFiles) -> TransformersEngine:
+    return loaded(model, TransformersEngine("cpu", "packed"))
+
+
+@pytest.fixture(scope="module")
+def naive(model: ModelFiles) -> TransformersEngine:
+    return loaded(model, TransformersEngine("cpu", "naive"))
+
+
+def loaded(model: ModelFiles, engine: TransformersEngine) -> TransformersEngine:
+    engine.load(model, None)
+    return engine
+
+
+@st.composite
+def probe_requests(draw: st.DrawFn) -> ProbeRequest:
+    trace = draw(st.lists(TOKENS, max_size=50))
+    branch = st.builds(
+        Branch,
+        position=st.integers(0, len(trace)),
+        suffix=st.lists(TOKENS, min_size=1, max_size=5).map(tuple),
+    )
+    return ProbeRequest(
+        prompt=tuple(draw(st.lists(TOKENS, min_size=1, max_size=20))),
+        trace=tuple(trace),
+        branches=tuple(draw(st.lists(branch, max_size=9))),
+        max_tokens=draw(st.integers(0, 6)),
+        stop=tuple(draw(st.lists(TOKENS, max_size=15))),
+    )
+
+
+@given(requests=st.lists(probe_requests(), max_size=5))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_packed_equals_naive_for_any_branches(
+    packed: TransformersEngine, naive: TransformersEngine, requests: list[ProbeRequest]
+) -> None:
+    assert packed.probe(requests) == naive.probe(requests)
+
+
+def test_both_equal_the_library_run_afresh(
+    packed: TransformersEngine, naive: TransformersEngine, model: ModelFiles
+) -> None:
+    draw = random.Random(3)
+    trace = tuple(draw.randrange(VOCABULARY) for _ in range(70))
+    branches = tuple(Branch(at, (7, 8, 9)[: 1 + at % 3]) for at in (0, 32, 33, 64, 70))
+    request = ProbeRequest((4, 5, 6), trace, branches, 5, ())
+    expected = [greedy_afresh(model, (4, 5, 6, *trace[: b.position], *b.suffix), 5) for b in branches]
+    assert packed.probe([request]) == naive.probe([request]) == [expected]
+
+
+def test_more_branches_than_one_pack_holds(
+    packed: TransformersEngine, naive: TransformersEngine
+) -> None:
+    draw = random.Random(4)
+    requests = [
+        ProbeRequest(
+            prompt=(1, 2),
+            trace=tuple(draw.randrange(VOCABULARY) for _ in range(200)),
+            branches=tuple(Branch(at, (7, 8)) for at in range(0, 200, step)),
+            max_tokens=4,
+            stop=(5, 6, 7, 8),
+        )
+        for step in (2, 5, 90)
+    ]
+    assert packed.probe(requests) == naive.probe(requests)
+
+
+def test_batches_change_nothing(packed: TransformersEngine, model: ModelFiles) -> None:
+    draw = random.Random(5)
+    requests = [
+        ProbeRequest(
+            prompt=tuple(draw.randrange(VOCABULARY) for _ in range(draw.randint(1, 9))),
+            trace=tuple(draw.randrange(VOCABULARY) for _ in range(40)),
+            branches=tuple(Branch(at, (7,)) for at in range(0, 41, draw.choice((4, 8, 20)))),
+            max_tokens=4,
+            stop=(3,),
+        )
+        for _ in range(12)
+    ]
+    small = loaded(model, TransformersEngine("cpu", "packed", probe_tokens=60))
+    assert small.probe(requests) == packed.probe(requests)
+
+
+def test_a_branch_sees_only_its_own_prefix(packed: TransformersEngine) -> None:
+    trace = tuple(range(40))
+    other = trace[:20] + trace[:19:-1]
+    asked = [ProbeRequest((1,), t, (Branch(20, (9,)), Branch(40, (9,))), 6, ()) for t in (trace, other)]
+    first, second = packed.probe(asked)
+    assert first[0] == second[0]
+    assert first[1] != second[1]
+
+
+def test_progress_ends_with_every_request(packed: TransformersEngine) -> None:
+    seen: list[tuple[int, int]] = []
+    request = ProbeRequest((1, 2), (3, 4, 5), (Branch(1, (6,)), Branch(3, (6, 7))), 2, ())
+    packed.probe([request, request], lambda *now: seen.append(now))
+    assert seen == sorted(seen)
+    assert seen[-1] == (2, 2 * (5 + 3 + 2))
+
+
+@pytest.mark.parametrize(
+    ("branch", "message"),
+    [
+        (Branch(4, (1,)), "branch at 4: the trace has 3 tokens"),
+        (Branch(2, ()), "suffix of probe request 0, branch at 2 has no tokens"),
+        (Branch(2, (99,)), "holds token 99"),
+    ],
+)
+def test_branches_that_cannot_be_served_are_named(
+    packed: TransformersEngine, branch: Branch, message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        packed.probe([ProbeRequest((1,), (1, 2, 3), (branch,), 2, ())])
