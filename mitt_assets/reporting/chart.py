@@ -7,7 +7,7 @@ import html
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mitt_assets.reporting.key import Entry, entries, markup
@@ -74,9 +74,11 @@ def make_chart(
 
     The key is read from the panels' series unless one is given.
     """
-    shown = tuple(panel for panel in panels if any(series.points for series in panel.series))
-    if not shown:
+    drawn = [panel for panel in panels if any(series.points for series in panel.series)]
+    if not drawn:
         return None
+    room = max((len(series.label) for panel in drawn for series in panel.series), default=0)
+    shown = tuple(replace(panel, room=room) for panel in drawn)
     return Chart(
         name=words.name,
         title=words.title,
@@ -115,18 +117,26 @@ def _cell(value: Any) -> Any:
 
 
 def _panels(name: str, panels: Sequence[Panel]) -> str:
+    """Groups of panels; of several groups of curves all but the first are folded."""
     from mitt_assets.reporting.render import svg
 
-    parts: list[str] = []
-    group: str | None = None
+    groups: dict[str, list[str]] = {}
     for position, panel in enumerate(panels):
-        if panel.group != group:
-            parts.append("</div>" if group is not None else "")
-            group = panel.group
-            heading = f'<p class="group">{html.escape(group)}</p>' if group else ""
-            parts.append(f'{heading}<div class="panels panels-{panel.kind}">')
-        parts.append(svg(panel, f"{name}-{position}", describe(panel)))
-    parts.append("</div>")
+        drawn = svg(panel, f"{name}-{position}", describe(panel))
+        groups.setdefault(panel.group, []).append(drawn)
+    kind = panels[0].kind
+    fold = kind == "curve" and len(groups) > 1
+    parts: list[str] = []
+    for title, drawings in groups.items():
+        grid = f'<div class="panels panels-{kind}">{"".join(drawings)}</div>'
+        heading = html.escape(title)
+        if fold:
+            state = "" if parts else " open"
+            parts.append(
+                f'<details class="fold"{state}><summary>{heading}</summary>{grid}</details>'
+            )
+        else:
+            parts.append((f'<p class="group">{heading}</p>' if title else "") + grid)
     return "".join(parts)
 
 
@@ -163,6 +173,11 @@ def select(frame: pl.DataFrame, measure: str | list[str], **equal: Any) -> pl.Da
         wanted = list(value) if isinstance(value, list | tuple) else [value]
         rows = rows.filter(pl.col(column).is_in(wanted))
     return rows
+
+
+def each_language(frame: pl.DataFrame) -> pl.DataFrame:
+    """Without the rows that join all languages: a panel by language has no place for them."""
+    return frame.filter(frame["language"] != "all")
 
 
 def points(frame: pl.DataFrame, position: Mapping[str, int] | None = None) -> tuple[Point, ...]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mitt_assets.reporting.chart import Chart, Words, finite, make_chart, select
-from mitt_assets.reporting.key import Entry, colours_of, markers_of
+from mitt_assets.reporting.chart import Chart, Words, each_language, finite, make_chart, select
+from mitt_assets.reporting.key import Entry, colours_of, ends_of, markers_of
 from mitt_assets.reporting.layout import (
     MINUS_NAME,
+    after,
     curves_by_language,
     difference,
     dots_by_language,
@@ -40,7 +41,7 @@ def accuracy(
     frame: pl.DataFrame, study: Study, axis: str = "tokens", curve: str = "natural"
 ) -> Chart | None:
     """Accuracy by budget: a panel per model and language, a line per leading variant."""
-    rows = select(frame, "accuracy", axis=axis, curve=curve, variant=LEADING)
+    rows = each_language(select(frame, "accuracy", axis=axis, curve=curve, variant=LEADING))
     words = Words(
         f"accuracy-{curve}-{axis}",
         f"Accuracy by {AXES[axis]}, {CURVES[curve]}",
@@ -110,7 +111,8 @@ def variant_effects(frame: pl.DataFrame, study: Study) -> Chart | None:
         "one bar in twenty excludes zero by chance.",
         "points",
     )
-    return make_chart(words, panels, rows)
+    ends = [after(waits) for waits in sorted(set(rows["x"].drop_nulls()))]
+    return make_chart(words, panels, rows, ends_of(ends))
 
 
 def fidelity(frame: pl.DataFrame, study: Study) -> Chart | None:
@@ -136,7 +138,7 @@ def fidelity(frame: pl.DataFrame, study: Study) -> Chart | None:
 
 def consistency(frame: pl.DataFrame, study: Study, measure: str = "within") -> Chart | None:
     """Similarity along the thought: between samples, or to the reference language."""
-    rows = select(frame, measure, axis="segment", variant=LEADING)
+    rows = each_language(select(frame, measure, axis="segment", variant=LEADING))
     reference = language_name(study, study.statistics.reference)
     what = "between samples" if measure.startswith("within") else f"to {reference}"
     words = Words(
@@ -146,7 +148,7 @@ def consistency(frame: pl.DataFrame, study: Study, measure: str = "within") -> C
         "Higher is more alike. The first position tells how alike first thoughts are.",
         "plain",
     )
-    panels = curves_by_language(rows, study, x_label="segment of the thought", percent=False)
+    panels = curves_by_language(rows, study, x_label="position in the thought", percent=False)
     return make_chart(words, panels, rows)
 
 
@@ -212,6 +214,7 @@ def effect_by_gap(frame: pl.DataFrame, study: Study) -> Chart | None:
     name = MINUS_NAME.join(pair[0])
     gaps = select(frame, "gap_to_reference", variant="base", curve="natural")
     effects = select(frame, "effect", variant=name, curve="natural")
+    effects = effects.filter(effects["language"].is_in(gaps["language"].unique().to_list()))
     at = {(row["model"], row["language"]): row for row in gaps.iter_rows(named=True)}
     series = []
     for row in effects.sort("model", "language").iter_rows(named=True):

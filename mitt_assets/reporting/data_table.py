@@ -21,7 +21,7 @@ from mitt_assets.study import Study
 
 COLUMNS = 16
 """Most checkpoints in a table; they are thinned evenly, the CSV keeps them all."""
-PLAIN_LIMIT = 120_000
+PLAIN_LIMIT = 60_000
 """Characters of CSV that are linked uncompressed."""
 
 

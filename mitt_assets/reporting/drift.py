@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mitt_assets.reporting.chart import Chart, Words, make_chart, points, select
+from mitt_assets.reporting.chart import Chart, Words, each_language, make_chart, points, select
 from mitt_assets.reporting.charts import BAND
 from mitt_assets.reporting.layout import dots_by_language, in_order
 from mitt_assets.reporting.panels import Panel, Series
@@ -61,7 +61,7 @@ def first_thoughts(frame: pl.DataFrame, study: Study) -> Chart | None:
 
 def along_the_thought(frame: pl.DataFrame, study: Study, variant: str) -> Chart | None:
     """Shares of own, reference and other languages by position, determined windows only."""
-    rows = select(frame, list(SHARES), axis="segment", variant=variant)
+    rows = each_language(select(frame, list(SHARES), axis="segment", variant=variant))
     reference = language_name(study, study.statistics.reference)
     panels = []
     for model in in_order(study.models, rows["model"]):
@@ -71,8 +71,9 @@ def along_the_thought(frame: pl.DataFrame, study: Study, variant: str) -> Chart 
                 language_name(study, language),
                 "curve",
                 _shares(part, study, language),
-                x_label="segment of the thought",
+                x_label="position in the thought",
                 limits=(0.0, 1.0),
+                whole=True,
                 group=model_title(study, model),
             )
             panels.append(panel)
@@ -81,8 +82,8 @@ def along_the_thought(frame: pl.DataFrame, study: Study, variant: str) -> Chart 
         f"Language along the thought, {variant}",
         "Shares of determined windows by relative position: in the prompt's language, in "
         f"{reference}, in another one. {BAND}",
-        f"Drift is a {reference} line that rises from left to right. One that is high from the "
-        "start is a first thought, not drift.",
+        f"Drift: the line of {reference} rises from left to right. Where it is high from the "
+        "start, the first thought decided, and that is no drift.",
     )
     return make_chart(words, panels, rows)
 
@@ -105,6 +106,7 @@ def artefact(frame: pl.DataFrame, study: Study) -> Chart | None:
     """The reference language's share with and without undetermined windows, and what is between."""
     measures = ["raw_reference_share", "reference_share", "undetermined_share", "artefact"]
     rows = select(frame, measures, axis="", variant="base")
+    rows = rows.filter(rows["language"] != study.statistics.reference)
     reference = language_name(study, study.statistics.reference)
     panels = []
     for model in in_order(study.models, rows["model"]):

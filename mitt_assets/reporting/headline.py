@@ -31,6 +31,7 @@ class Sentence:
     question: str
     answer: str
     tone: str
+    largest: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,12 @@ def headline(frame: pl.DataFrame, study: Study) -> list[Sentence]:
             select(frame, "gain", variant="base", curve="natural"),
             study,
             "Thinking longer",
-            "percentage points",
         ),
         _sentence(
             "Does a forced Wait help?",
             select(frame, "wait_effect", variant="base", x=1.0),
             study,
             "A forced Wait",
-            "percentage points",
         ),
         _gap(base_gap, study),
         *_comparison(frame, study),
@@ -75,11 +74,11 @@ def _comparison(frame: pl.DataFrame, study: Study) -> list[Sentence]:
         rows = select(frame, "effect", variant=name, curve="natural")
         question = f"Does {this} help, beside its control {that}?"
         what = f"{this} \u2212 {that}, at the natural end,"
-        answers.append(_sentence(question, rows, study, what, "percentage points"))
+        answers.append(_sentence(question, rows, study, what))
     return answers
 
 
-def _sentence(question: str, rows: pl.DataFrame, study: Study, what: str, unit: str) -> Sentence:
+def _sentence(question: str, rows: pl.DataFrame, study: Study, what: str) -> Sentence:
     """Count and name the gains and losses among ``rows``."""
     found = _estimated(rows, study)
     if not found:
@@ -96,14 +95,15 @@ def _sentence(question: str, rows: pl.DataFrame, study: Study, what: str, unit: 
         return Sentence(question, text, "null")
     parts = []
     if gains:
-        parts.append(f"a gain in {len(gains)} ({_named(gains, study, 1)})")
+        parts.append(f"a gain in {len(gains)}")
     if losses:
-        parts.append(f"a loss in {len(losses)} ({_named(losses, study, -1)})")
+        parts.append(f"a loss in {len(losses)}")
     if rest:
         parts.append(f"no difference shown in {rest}, where the interval includes zero")
-    text = f"{what} is, over {cases}, {listed(parts)}. Numbers are {unit}."
     tone = "mixed" if gains and losses else "gain" if gains else "loss"
-    return Sentence(question, text, tone)
+    largest = [_named(gains, study, 1, "gain"), _named(losses, study, -1, "loss")]
+    text = f"{what} over {cases}: {listed(parts)}."
+    return Sentence(question, text, tone, " ".join(one for one in largest if one))
 
 
 def _cases(found: Sequence[Mapping[str, Any]]) -> str:
@@ -131,13 +131,15 @@ def _estimated(rows: pl.DataFrame, study: Study) -> list[dict[str, Any]]:
     return sorted(kept, key=place)
 
 
-def _named(rows: Sequence[Mapping[str, Any]], study: Study, sign: int) -> str:
-    """The largest results with their intervals, and how many more there are."""
-    largest = sorted(rows, key=lambda row: -sign * row["estimate"])
+def _named(rows: Sequence[Mapping[str, Any]], study: Study, sign: int, kind: str) -> str:
+    """The largest results with their intervals, in percentage points."""
+    if not rows:
+        return ""
+    largest = sorted(rows, key=lambda row: -sign * row["estimate"])[:NAMED]
     several = len({row["model"] for row in rows}) > 1
-    said = [_case(row, study, several) for row in largest[:NAMED]]
-    more = len(largest) - len(said)
-    return "; ".join(said) + (f"; and {more} more" if more else "")
+    said = "; ".join(_case(row, study, several) for row in largest)
+    which = f"Largest {kind}" if len(rows) > len(largest) else kind.capitalize()
+    return f"{which}, in percentage points: {said}."
 
 
 def _case(row: Mapping[str, Any], study: Study, with_model: bool) -> str:
@@ -161,11 +163,8 @@ def _gap(rows: pl.DataFrame, study: Study) -> Sentence:
     if not behind:
         text = f"No gap shown: in none of {cases} is the interval of the base's gap below zero."
         return Sentence(question, text, "null")
-    text = (
-        f"The base trails in {len(behind)} of {cases} "
-        f"({_named(behind, study, -1)}). Numbers are percentage points."
-    )
-    return Sentence(question, text, "loss")
+    text = f"The base trails in {len(behind)} of {cases}: there the whole interval is below zero."
+    return Sentence(question, text, "loss", _named(behind, study, -1, "gap"))
 
 
 def _price(frame: pl.DataFrame, study: Study) -> list[Sentence]:
@@ -184,11 +183,8 @@ def _price(frame: pl.DataFrame, study: Study) -> list[Sentence]:
     if not falls:
         text = f"{what} falls in none of {_cases(others)}: no interval is below zero."
         return [Sentence(question, text, "null")]
-    text = (
-        f"{what} falls in {len(falls)} of {_cases(others)} "
-        f"({_named(falls, study, -1)}). Numbers are percentage points."
-    )
-    return [Sentence(question, text, "loss")]
+    text = f"{what} falls in {len(falls)} of {_cases(others)}."
+    return [Sentence(question, text, "loss", _named(falls, study, -1, "fall"))]
 
 
 def key_tables(frame: pl.DataFrame, study: Study) -> list[KeyTable]:
@@ -241,6 +237,7 @@ def _key_row(
             cells.append("")
             continue
         counts.append(row["problems"])
-        cells.append(f"{number(row['estimate'], unit)} {interval(row['low'], row['high'], unit)}")
+        value = number(row["estimate"], unit).removesuffix(" %")
+        cells.append(f"{value} {interval(row['low'], row['high'], unit)}")
     spread = f"{min(counts)} to {max(counts)}" if len(set(counts)) > 1 else str(*counts[:1])
     return (language_name(study, language), *cells, spread if counts else "")

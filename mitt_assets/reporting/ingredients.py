@@ -135,4 +135,4 @@ def _share(value: Any) -> str:
 def _inline(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {_inline(inner)}" for key, inner in value.items())
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else _grouped(value)

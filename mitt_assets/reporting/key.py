@@ -18,7 +18,6 @@ _SHAPES = {
     "P": '<path d="M8.6 1h2.8v2.6h2.6v2.8h-2.6v2.6h-2.8v-2.6h-2.6v-2.8h2.6Z"/>',
     "X": '<path d="M7 2 13 8M13 2 7 8" stroke="currentColor" stroke-width="2"/>',
     "p": '<path d="M10 1 14 4 12.5 8.8 7.5 8.8 6 4Z"/>',
-    "|": '<path d="M9.2 0.8h1.6v8.4h-1.6Z"/>',
     "": "",
 }
 
@@ -31,7 +30,7 @@ class Entry:
     ink: Ink
     marker: str
     line: bool = True
-    dashed: bool = False
+    hollow: bool = False
 
 
 def entries(panels: Iterable[Panel]) -> tuple[Entry, ...]:
@@ -39,7 +38,7 @@ def entries(panels: Iterable[Panel]) -> tuple[Entry, ...]:
     found: dict[tuple[str, str], Entry] = {}
     for panel in panels:
         for one in panel.series:
-            entry = Entry(one.label, one.ink, one.marker, dashed=one.dashed)
+            entry = Entry(one.label, one.ink, one.marker, hollow=one.hollow)
             if one.points:
                 found.setdefault((one.label, one.ink.name), entry)
     return tuple(found.values())
@@ -48,6 +47,11 @@ def entries(panels: Iterable[Panel]) -> tuple[Entry, ...]:
 def markers_of(names: Iterable[tuple[str, str]]) -> tuple[Entry, ...]:
     """A key of markers alone, in grey: (label, marker)."""
     return tuple(Entry(label, MUTED, marker, line=False) for label, marker in names)
+
+
+def ends_of(names: Iterable[str]) -> tuple[Entry, ...]:
+    """A key of ends of thinking: the first filled, the others hollow."""
+    return tuple(Entry(name, MUTED, "D", hollow=number > 0) for number, name in enumerate(names))
 
 
 def colours_of(names: Iterable[tuple[str, Ink]]) -> tuple[Entry, ...]:
@@ -63,11 +67,7 @@ def markup(key: Iterable[Entry]) -> str:
 
 def _drawing(one: Entry) -> str:
     colour = f"var(--{one.ink.name})"
-    dashes = ' stroke-dasharray="3 2"' if one.dashed else ""
-    line = f'<path d="M0 5H20" stroke="{colour}" stroke-width="1.7"{dashes}/>' if one.line else ""
-    shape = (
-        f'<g style="color: {colour}" fill="{colour}">{_SHAPES[one.marker]}</g>'
-        if one.marker
-        else ""
-    )
+    line = f'<path d="M0 5H20" stroke="{colour}" stroke-width="1.7"/>' if one.line else ""
+    fill = f'fill="var(--paper)" stroke="{colour}"' if one.hollow else f'fill="{colour}"'
+    shape = f'<g style="color: {colour}" {fill}>{_SHAPES[one.marker]}</g>' if one.marker else ""
     return f'<svg viewBox="0 0 20 10" aria-hidden="true">{line}{shape}</svg>'

@@ -42,6 +42,7 @@ def curves_by_language(
                     x_label=x_label,
                     limits=limits or common_limits(rows),
                     percent=percent,
+                    whole=True,
                     group=model_title(study, model),
                 )
             )
@@ -71,7 +72,7 @@ def dots_by_language(
             rows=tuple(language_name(study, language) for language in languages),
             percent=percent,
             signed=signed,
-            limits=limits or (common_limits(rows) if not signed else None),
+            limits=limits or common_limits(rows, zero=signed),
             group=group,
         )
         for model in in_order(study.models, rows["model"])
@@ -93,8 +94,9 @@ def _dot_series(
             if ends.height > 1:
                 label += f", {after(waits)}"
             lead = name.split(MINUS_NAME)[0]
-            marker = "|" if waits and ends.height > 1 else variant_marker(lead)
-            series.append(Series(label, variant_ink(study, lead), marker, points(part, position)))
+            ink, marker = variant_ink(study, lead), variant_marker(lead)
+            hollow = bool(waits) and ends.height > 1
+            series.append(Series(label, ink, marker, points(part, position), hollow))
     return tuple(one for one in series if one.points)
 
 
@@ -117,8 +119,8 @@ def in_order(declared: Iterable[str], found: Iterable[str]) -> list[str]:
     return known + sorted(present - set(known) - {"all"})
 
 
-def common_limits(rows: pl.DataFrame) -> tuple[float, float] | None:
-    """Limits that hold every estimate and interval, so that panels share one scale."""
+def common_limits(rows: pl.DataFrame, zero: bool = False) -> tuple[float, float] | None:
+    """Limits that hold every estimate and interval (and zero), so that panels share one scale."""
     ends = [
         value
         for column in ("estimate", "low", "high")
@@ -126,6 +128,7 @@ def common_limits(rows: pl.DataFrame) -> tuple[float, float] | None:
     ]
     if not ends:
         return None
+    ends += [0.0] if zero else []
     low, high = min(ends), max(ends)
     margin = 0.05 * (high - low) or 0.05
     return low - margin, high + margin

@@ -17,6 +17,9 @@
   if (dark.addEventListener) {
     dark.addEventListener("change", name);
   }
+  window.addEventListener("beforeprint", function () {
+    document.querySelectorAll("details.fold").forEach(function (one) { one.open = true; });
+  });
   button.hidden = false;
   name();
 })();

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mitt_assets.reporting import sections
 from mitt_assets.reporting.chart import Chart, to_csv
+from mitt_assets.reporting.render import style_rules
 from mitt_assets.reporting.samples import SampleTrace
 from mitt_assets.reporting.style import variables
 from mitt_assets.reporting.wording import plain
@@ -98,7 +99,11 @@ def _assets() -> dict[str, Any]:
     script = (_FOLDER / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     css = (_FOLDER / "page.css").read_text(encoding="utf-8")
-    return {"style": Markup(_themes() + css), "script": Markup(script), "script_hash": digest}
+    return {
+        "style": Markup(_themes() + style_rules() + css),
+        "script": Markup(script),
+        "script_hash": digest,
+    }
 
 
 def _themes() -> str:

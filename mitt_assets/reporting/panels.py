@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mitt_assets.reporting.style import GRID, MUTED, PAPER, TEXT, Ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 SMALL = 8.0
 """Type size in points; a panel is about 230 points wide, so it stays readable on a phone."""
@@ -45,7 +46,7 @@ class Series:
     ink: Ink
     marker: str
     points: tuple[Point, ...]
-    dashed: bool = False
+    hollow: bool = False
     tag: str = ""
 
 
@@ -54,7 +55,8 @@ class Panel:
     """One picture. ``kind`` chooses the drawing.
 
     curve: lines with bands over x. dots: one row per category (``rows``; x of a point is the row's
-    number, y its value). scatter: points with an interval in both directions.
+    number, y its value). scatter: points with an interval in both directions. ``whole`` keeps ticks
+    of x at whole numbers; ``room`` is the length of the longest end label of the figure's panels.
     """
 
     title: str
@@ -68,7 +70,8 @@ class Panel:
     limits: tuple[float, float] | None = None
     group: str = ""
     width: float = 3.2
-    notes: tuple[tuple[float, str], ...] = field(default=())
+    whole: bool = False
+    room: int = 0
 
     @property
     def height(self) -> float:
@@ -82,29 +85,41 @@ def draw(panel: Panel, axes: Axes) -> None:
     """Draw ``panel`` on ``axes``."""
     _frame(panel, axes)
     {"curve": _curve, "dots": _dots, "scatter": _scatter}[panel.kind](panel, axes)
-    values = axes.xaxis if panel.kind == "dots" else axes.yaxis
-    if panel.percent:
-        values.set_major_formatter(_points if panel.signed else _percent)
-    if panel.kind == "scatter":
-        axes.xaxis.set_major_formatter(_points)
+    if panel.kind == "dots":
+        _scale(axes.xaxis, panel.percent, panel.signed)
+        return
+    _scale(axes.xaxis, panel.kind == "scatter", signed=True, whole=panel.whole)
+    _scale(axes.yaxis, panel.percent, panel.signed)
+
+
+def _scale(axis: Axis, percent: bool, signed: bool, whole: bool = False) -> None:
+    """Few round ticks; shares as per cent, differences of shares as signed points."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=whole))
+    if percent:
+        axis.set_major_formatter(_points if signed else _percent)
 
 
 def _percent(value: float, _position: float) -> str:
-    return f"{100 * value:.0f} %"
+    return f"{100 * value:.3g} %"
 
 
 def _points(value: float, _position: float) -> str:
-    rounded = round(100 * value)
-    return f"{rounded:+d}".replace("-", "\u2212") if rounded else "0"
+    rounded = round(100 * value, 2)
+    return f"{rounded:+.3g}".replace("-", "\u2212") if rounded else "0"
 
 
 def _frame(panel: Panel, axes: Axes) -> None:
-    axes.set_title(panel.title, loc="left", fontsize=SMALL + 1, fontweight="bold", color=TEXT.light)
-    axes.set_facecolor("none")
+    # y is given so that matplotlib does not measure every label to find the title's place.
+    heading = {"fontsize": SMALL + 1, "fontweight": "bold", "color": TEXT.light}
+    axes.set_title(panel.title, heading, loc="left", y=1.0)
+    axes.patch.set_visible(False)
     for side in axes.spines.values():
         side.set_visible(False)
     axes.tick_params(length=0, labelsize=SMALL, labelcolor=MUTED.light, pad=3)
-    axes.grid(visible=True, axis="x" if panel.kind == "dots" else "y", color=GRID.light, lw=0.8)
+    along = {"dots": "x", "curve": "y", "scatter": "both"}[panel.kind]
+    axes.grid(visible=True, axis=along, color=GRID.light, lw=0.8, clip_on=False)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
     axes.set_xlabel(panel.x_label, fontsize=SMALL, color=MUTED.light, labelpad=2)
     axes.set_ylabel(panel.y_label, fontsize=SMALL, color=MUTED.light, labelpad=2)
@@ -122,9 +137,9 @@ def _curve(panel: Panel, axes: Axes) -> None:
             color=colour,
             alpha=0.2,
             lw=0,
+            clip_on=False,
         )
-        style = (0, (3, 2)) if series.dashed else "-"
-        axes.plot(x, [point.y for point in points], color=colour, lw=1.7, ls=style)
+        axes.plot(x, [point.y for point in points], color=colour, lw=1.7, clip_on=False)
         for point in points[-1:]:
             _mark(axes, point.x, point.y, series)
     if panel.limits:
@@ -186,18 +201,19 @@ def _spread(values: Sequence[float], gap: float, low: float, high: float) -> lis
 def _dots(panel: Panel, axes: Axes) -> None:
     count = len(panel.series)
     for number, series in enumerate(panel.series):
-        shift = (number - (count - 1) / 2) * min(0.24, 0.78 / max(count, 1))
+        shift = (number - (count - 1) / 2) * min(0.36, 0.78 / max(count, 1))
         for point in series.points:
             _bar(axes, point, point.x + shift, series)
             axes.plot(
                 [point.y],
                 [point.x + shift],
                 series.marker,
-                ms=5,
+                ms=4.8,
                 color=series.ink.light,
-                mfc=series.ink.light if point.has_interval else PAPER.light,
+                mfc=PAPER.light if series.hollow else series.ink.light,
                 mew=0.9,
                 zorder=4,
+                clip_on=False,
             )
     if panel.signed:
         axes.axvline(0, color=MUTED.light, lw=1.1, zorder=1)
@@ -210,13 +226,12 @@ def _dots(panel: Panel, axes: Axes) -> None:
 
 def _bar(axes: Axes, point: Point, y: float, series: Series) -> None:
     if point.has_interval:
-        axes.plot([point.low, point.high], [y, y], color=series.ink.light, lw=1.6)
+        axes.plot([point.low, point.high], [y, y], color=series.ink.light, lw=1.6, clip_on=False)
 
 
 def _scatter(panel: Panel, axes: Axes) -> None:
     axes.axhline(0, color=MUTED.light, lw=1.1, zorder=1)
     axes.axvline(0, color=MUTED.light, lw=1.1, zorder=1)
-    axes.grid(visible=True, axis="both", color=GRID.light, lw=0.8)
     for series in panel.series:
         colour = series.ink.light
         for point in series.points:

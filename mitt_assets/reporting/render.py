@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mitt_assets.reporting.panels import Panel, draw
-from mitt_assets.reporting.style import PAPER, by_light_colour
+from mitt_assets.reporting.style import INKS, PAPER, by_light_colour
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +31,23 @@ _SETTINGS: dict[Any, Any] = {
     "text.parse_math": False,
 }
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+_LABEL = "font-size: 8px; text-anchor: {}; fill: var(--{})"
+STYLES = {
+    _LABEL.format("middle", "muted"): "tm",
+    _LABEL.format("end", "muted"): "te",
+    _LABEL.format("end", "ink"): "ti",
+    "font-weight: 700; font-size: 9px; text-anchor: start; fill: var(--ink)": "tt",
+    "fill: none; stroke: var(--grid); stroke-width: 0.8; stroke-linecap: square": "gl",
+    **{
+        f"fill: none; stroke: var(--{ink.name}); stroke-width: {width}; stroke-linecap: square": (
+            f"{kind}-{ink.name}"
+        )
+        for ink in INKS
+        for kind, width in (("cl", "1.7"), ("ci", "1.6"))
+    },
+    **{f"fill: var(--{ink.name}); fill-opacity: 0.2": f"cb-{ink.name}" for ink in INKS},
+}
+"""Styles of the drawings, by the class that replaces them in a page."""
 PICTURE_LIMIT = 15_000
 """Bytes of a picture in metadata: Dagster writes metadata into its event log."""
 
@@ -42,6 +59,7 @@ def svg(panel: Panel, prefix: str, description: str) -> str:
     target = io.StringIO()
     with mpl.rc_context(_SETTINGS):
         figure = _figure(panel.width, panel.height)
+        figure.patch.set_visible(False)
         axes = figure.add_axes(_place(panel))
         draw(panel, axes)
         figure.savefig(target, format="svg", transparent=True, metadata=_NO_METADATA)
@@ -64,9 +82,9 @@ def _place(panel: Panel) -> tuple[float, float, float, float]:
     right = 6.0
     if panel.kind == "dots":
         left = 10 + 4.7 * max((len(row) for row in panel.rows), default=0)
-        right = 10.0
+        right = 10.0 if panel.signed or not panel.percent else 16.0
     elif panel.kind == "curve":
-        right = 8 + 4.7 * max((len(one.label) for one in panel.series), default=0)
+        right = 8 + 4.7 * panel.room
     bottom = 30.0 if panel.x_label else 16.0
     top = 20.0
     return left / wide, bottom / high, 1 - (left + right) / wide, 1 - (bottom + top) / high
@@ -77,9 +95,8 @@ def _for_page(text: str, prefix: str, description: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
     text = re.sub(r"<style[^>]*>.*?</style>", "", text, flags=re.S)
-    text = _ids(text, prefix)
-    text = _colours(text)
-    text = _plain(text)
+    text = _colours(_ids(text, prefix))
+    text = _classes(_plain(text))
     box = re.search(r'viewBox="([^"]*)"', text)
     label = html.escape(description, quote=True)
     opening = f'<svg viewBox="{box.group(1) if box else ""}" role="img" aria-label="{label}">'
@@ -92,10 +109,25 @@ def _plain(text: str) -> str:
     text = re.sub(r" ?font-family: [^;\"]*;?", "", text)
     text = re.sub(r' transform="rotate\(-?0 [^)]*\)"', "", text)
     text = re.sub(r"(?<=\d)\.(\d)\d+(?=[\s\",)])", r".\1", text)
-    text = re.sub(r"<(path|use)([^>]*?)\s*(?:/>|></\1>)", r"<\1\2/>", text)
     text = re.sub(r"\s+", " ", text)
     text = re.sub(r"> <", "><", text)
+    text = re.sub(r' d="([^"]*)"', _short_path, text)
     return _without_idle_groups(text)
+
+
+def _short_path(match: re.Match[str]) -> str:
+    path = re.sub(r"(\d)\.0(?=[\s\"]|$)", r"\1", match.group(1).strip())
+    return f' d="{re.sub(r" ?([MLCQzZ]) ?", lambda m: m.group(1), path)}"'
+
+
+def _classes(text: str) -> str:
+    """Styles that every panel repeats become classes of the page's style sheet."""
+
+    def named(match: re.Match[str]) -> str:
+        name = STYLES.get(match.group(1))
+        return f' class="{name}"' if name else match.group(0)
+
+    return re.sub(r' style="([^"]*)"', named, text)
 
 
 def _without_idle_groups(text: str) -> str:
@@ -138,6 +170,11 @@ def _colours(text: str) -> str:
         return known[match.group(0)]
 
     return re.sub(r"#[0-9a-f]{6}\b", variable, text)
+
+
+def style_rules() -> str:
+    """CSS rules of the classes in STYLES."""
+    return "".join(f".{name} {{ {style} }}\n" for style, name in STYLES.items())
 
 
 def picture(panels: Sequence[Panel]) -> bytes:
