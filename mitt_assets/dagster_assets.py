@@ -1,6 +1,6 @@
 """Steps as Dagster assets: the same graph, seen by the UI, the daemon and ``dg.materialize``."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: Dagster reads the type of a step's context.
 
 import os
 import socket

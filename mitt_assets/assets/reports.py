@@ -25,6 +25,15 @@ STATISTICS = (
 )
 
 
+ESTIMATION_CODE = (
+    "mitt_assets.method.statistics",
+    *(
+        f"mitt_assets.method.estimates.{name}"
+        for name in ("effort", "panel", "points", "readings", "selection")
+    ),
+)
+
+
 def steps(study: Study) -> list[Step]:
     """The report steps of a study."""
     from mitt_assets.assets import study_page
@@ -39,7 +48,7 @@ def steps(study: Study) -> list[Step]:
             (
                 "mitt_assets.assets.reports",
                 f"mitt_assets.method.estimates.{name}",
-                "mitt_assets.method.statistics",
+                *ESTIMATION_CODE,
             ),
             _everything(study, tables),
             settings=STATISTICS,

@@ -11,7 +11,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
@@ -162,29 +162,31 @@ def _places(name: str) -> Iterator[Path]:
 @cache
 def _syntax_digest(path: Path) -> str:
     tree = ast.parse(path.read_bytes(), filename=str(path))
-    return hashlib.sha256("\n".join(_syntax(tree)).encode("ascii")).hexdigest()
+    lines: list[str] = []
+    _syntax(tree, lines.append)
+    return hashlib.sha256("\n".join(lines).encode("ascii")).hexdigest()
 
 
-def _syntax(node: object) -> Iterator[str]:
+def _syntax(node: object, write: Callable[[str], None]) -> None:
     """The tree as lines that are the same under every supported Python.
 
     Empty fields are left out, because each Python adds new ones, and texts are written in ASCII,
     because what `repr` escapes depends on the Unicode tables.
     """
     if isinstance(node, ast.AST):
-        yield f"({type(node).__name__}"
+        write(f"({type(node).__name__}")
         for name, value in ast.iter_fields(node):
             value = _without_docstring(node, value) if name == "body" else value
             if value is not None and value != [] and name != "kind":
-                yield f".{name}"
-                yield from _syntax(value)
-        yield ")"
+                write(f".{name}")
+                _syntax(value, write)
+        write(")")
     elif isinstance(node, list):
         for item in node:
-            yield from _syntax(item)
-            yield ","
+            _syntax(item, write)
+            write(",")
     else:
-        yield f"{type(node).__name__} {ascii(node)}"
+        write(f"{type(node).__name__} {ascii(node)}")
 
 
 def _without_docstring(node: ast.AST, body: object) -> object:

@@ -12,6 +12,10 @@ from typing import Any
 from mitt_assets.work import Beat
 
 
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Dagster's own lines go to the instance's log; the terminal belongs to the display."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What a worker needs to know once."""
@@ -97,6 +101,7 @@ class _Bench:
                 partition_key=partition,
                 instance=self._instance,
                 resources={"gpu": self._services},
+                run_config=QUIET,
                 tags={"mitt/by": "mitt run"},
                 raise_on_error=False,
             )

@@ -53,6 +53,15 @@ def test_a_second_run_recomputes_nothing(done: Path) -> None:
     assert status(done)["statement_root"] == before
 
 
+def test_another_home_with_one_worker_gets_the_same_content(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = status(done)["content_root"]
+    monkeypatch.setenv("MITT_HOME", str(tmp_path / "second"))
+    mitt("run", "--study", str(done), "--jobs", "1")
+    assert status(done)["content_root"] == expected
+
+
 def test_traces_hold_every_sample_within_the_budget(done: Path) -> None:
     traces = mitt_assets.load("base/traces", study=str(done))
     assert traces.height == 3 * 3 * 2

@@ -89,8 +89,9 @@ def test_a_name_without_source_is_refused(package):
 
 
 def test_the_syntax_is_written_without_empty_fields():
-    found = "\n".join(environment._syntax(ast.parse("x = 1")))
-    assert found == (
+    lines: list[str] = []
+    environment._syntax(ast.parse("x = 1"), lines.append)
+    assert "\n".join(lines) == (
         "(Module\n.body\n(Assign\n.targets\n(Name\n.id\nstr 'x'\n.ctx\n(Store\n)\n)\n,\n"
         ".value\n(Constant\n.value\nint 1\n)\n)\n,\n)"
     )
