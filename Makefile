@@ -17,12 +17,13 @@ help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
 
 setup: $(READY) ## Make .venv with everything (a few minutes the first time)
+	@echo "$(VENV) is ready."
 
 $(READY): pyproject.toml
 	@echo "Setting up $(VENV): a few minutes the first time."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check "pip>=25.1"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e . --group dev
+	@$(BIN)/pip install -qq --disable-pip-version-check "pip>=25.1"
+	@$(BIN)/pip install -qq --disable-pip-version-check -e . --group dev
 	@touch $(READY)
 
 demo: $(READY) ## Make one model's base, MITT and control chains, and the report
