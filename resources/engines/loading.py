@@ -45,8 +45,9 @@ def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel
 def attach_adapter(base: PreTrainedModel, folder: Path, model: ModelFiles) -> PeftModel:
     """``base`` with the PEFT adapter of ``folder`` active; ``unload()`` on the result undoes it.
 
-    Every tensor of the file must meet one of the same name and shape: PEFT alone would leave
-    unknown ones out and go on with an adapter that does nothing. Raises ModelError otherwise.
+    The adapter must name this base, and every tensor of its file must meet one of the same name
+    and shape: PEFT alone would leave unknown ones out and go on with an adapter that does nothing.
+    Raises ModelError otherwise.
     """
     from peft import (
         LoraConfig,
@@ -59,11 +60,10 @@ def attach_adapter(base: PreTrainedModel, folder: Path, model: ModelFiles) -> Pe
     _check_adapter_folder(folder)
     weights = load_file(folder / "adapter_model.safetensors")
     settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    if settings.get("peft_type") != "LORA":
-        raise ModelError(f"adapter {folder}: peft_type {settings.get('peft_type')!r}, not LORA")
+    _check_settings(settings, folder, model)
     try:
         config = LoraConfig.from_pretrained(str(folder), local_files_only=True)
-        config.inference_mode = True
+        config.inference_mode, config.base_model_name_or_path = True, None
         adapted = get_peft_model(base, config)
     except ValueError as problem:
         raise ModelError(_misfit(folder, model, _first_line(problem))) from problem
@@ -97,6 +97,14 @@ def _check_adapter_folder(folder: Path) -> None:
             raise ModelError(
                 f"adapter {folder}: no {name} there. Materialise the variant's adapter again"
             )
+
+
+def _check_settings(settings: dict[str, Any], folder: Path, model: ModelFiles) -> None:
+    if settings.get("peft_type") != "LORA":
+        raise ModelError(f"adapter {folder}: peft_type {settings.get('peft_type')!r}, not LORA")
+    base = settings.get("base_model_name_or_path")
+    if base != model.source:
+        raise ModelError(_misfit(folder, model, f"its adapter_config.json names {base}"))
 
 
 def _difference(expected: dict[str, Any], found: dict[str, Any]) -> str:

@@ -47,7 +47,11 @@ def tiny_model(
         torch.manual_seed(seed)
         AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     return ModelFiles(
-        slug=folder.name, source="tests/tiny", revision=None, dtype="float32", folder=folder
+        slug=folder.name,
+        source=f"tests/{folder.name}",
+        revision=None,
+        dtype="float32",
+        folder=folder,
     )
 
 

@@ -70,7 +70,9 @@ def test_both_equal_the_library_run_afresh(
     trace = tuple(draw.randrange(VOCABULARY) for _ in range(70))
     branches = tuple(Branch(at, (7, 8, 9)[: 1 + at % 3]) for at in (0, 32, 33, 64, 70))
     request = ProbeRequest((4, 5, 6), trace, branches, 5, ())
-    expected = [greedy_afresh(model, (4, 5, 6, *trace[: b.position], *b.suffix), 5) for b in branches]
+    expected = [
+        greedy_afresh(model, (4, 5, 6, *trace[: b.position], *b.suffix), 5) for b in branches
+    ]
     assert packed.probe([request]) == naive.probe([request]) == [expected]
 
 
@@ -110,7 +112,9 @@ def test_batches_change_nothing(packed: TransformersEngine, model: ModelFiles) -
 def test_a_branch_sees_only_its_own_prefix(packed: TransformersEngine) -> None:
     trace = tuple(range(40))
     other = trace[:20] + trace[:19:-1]
-    asked = [ProbeRequest((1,), t, (Branch(20, (9,)), Branch(40, (9,))), 6, ()) for t in (trace, other)]
+    asked = [
+        ProbeRequest((1,), t, (Branch(20, (9,)), Branch(40, (9,))), 6, ()) for t in (trace, other)
+    ]
     first, second = packed.probe(asked)
     assert first[0] == second[0]
     assert first[1] != second[1]

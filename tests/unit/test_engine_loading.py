@@ -1,0 +1,151 @@
+"""Models and adapters: switched without reloading, refused with a sentence when they do not fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mitt_assets.errors import ModelError
+from mitt_assets.method.requests import Request, Sampling
+from mitt_assets.study import Adapter
+from resources.engines.base import ModelFiles
+from resources.engines.batches import halving
+from resources.engines.transformers_engine import TransformersEngine
+from resources.tuning import TrainingRow, tune
+from tests.fakes.tiny_models import tiny_model
+
+WARM = Sampling(0.9, 0.95)
+ASKED = [Request((5, 6, 7), seed, 30, ()) for seed in range(4)]
+STRONG = Adapter(rank=2, alpha=8, learning_rate=0.05, steps=3, batch=2)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
+    return tiny_model(tmp_path_factory.mktemp("models") / "llama")
+
+
+@pytest.fixture(scope="module")
+def adapter(files: ModelFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("adapter")
+    tune(files, [TrainingRow((1, 2, 3, 4, 5), 2)], STRONG, folder, device="cpu")
+    return folder
+
+
+def test_an_adapter_comes_and_goes_and_the_base_is_never_read_again(
+    files: ModelFiles, adapter: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "llama"
+    copy.mkdir()
+    for path in files.folder.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    files = replace(files, folder=copy)
+    engine = TransformersEngine("cpu")
+    engine.load(files, None)
+    plain = engine.generate(ASKED, WARM)
+    (copy / "model.safetensors").unlink()
+    engine.load(files, adapter)
+    adapted = engine.generate(ASKED, WARM)
+    engine.load(files, None)
+    assert engine.generate(ASKED, WARM) == plain != adapted
+    engine.load(files, adapter)
+    assert engine.generate(ASKED, WARM) == adapted
+
+
+def test_an_adapter_of_another_base_is_refused_and_the_base_still_serves(
+    files: ModelFiles, adapter: Path, tmp_path: Path
+) -> None:
+    deeper = tiny_model(tmp_path / "deeper", layers=3)
+    engine = TransformersEngine("cpu")
+    engine.load(deeper, None)
+    plain = engine.generate(ASKED, WARM)
+    with pytest.raises(ModelError, match=r"another base than model deeper .*tests/llama"):
+        engine.load(deeper, adapter)
+    engine.load(deeper, None)
+    assert engine.generate(ASKED, WARM) == plain
+
+
+def test_an_adapter_of_other_width_or_for_other_layers_is_refused(
+    files: ModelFiles, adapter: Path, tmp_path: Path
+) -> None:
+    engine = TransformersEngine("cpu")
+    narrower = replace(tiny_model(tmp_path / "narrower", shared_heads=2), source=files.source)
+    with pytest.raises(ModelError, match="k_proj"):
+        engine.load(narrower, adapter)
+    settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    settings["target_modules"] = ["no_such_layer"]
+    (tmp_path / "adapter_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    weights = (adapter / "adapter_model.safetensors").read_bytes()
+    (tmp_path / "adapter_model.safetensors").write_bytes(weights)
+    with pytest.raises(ModelError, match="made for another base"):
+        engine.load(files, tmp_path)
+
+
+def test_an_adapter_folder_without_its_files_is_refused(files: ModelFiles, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no adapter_config.json"):
+        TransformersEngine("cpu").load(files, tmp_path)
+
+
+def test_a_missing_folder_is_named(files: ModelFiles, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"model llama .*no folder .*gone"):
+        TransformersEngine("cpu").load(replace(files, folder=tmp_path / "gone"), None)
+
+
+def test_pickled_weights_are_not_read(files: ModelFiles, tmp_path: Path) -> None:
+    config = (files.folder / "config.json").read_bytes()
+    (tmp_path / "config.json").write_bytes(config)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
+    with pytest.raises(ModelError, match=r"no \.safetensors file \(found: pytorch_model\.bin\)"):
+        TransformersEngine("cpu").load(replace(files, folder=tmp_path), None)
+
+
+def test_a_model_of_another_kind_is_refused(files: ModelFiles, tmp_path: Path) -> None:
+    from transformers import BertConfig
+
+    BertConfig(hidden_size=8, num_attention_heads=2).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "t5"}', encoding="utf-8")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="decoder-only"):
+        TransformersEngine("cpu").load(replace(files, folder=tmp_path), None)
+
+
+def test_what_the_engine_says_of_itself(files: ModelFiles) -> None:
+    import torch
+
+    engine = TransformersEngine("cpu", "naive")
+    engine.load(files, None)
+    said = engine.describe()
+    assert said["dtype"] == "float32"
+    assert said["probe_method"] == "naive"
+    assert said["device"]["device"] == "cpu"
+    assert said["versions"]["torch"] == torch.__version__
+    engine.close()
+    with pytest.raises(ModelError, match="call load first"):
+        engine.generate(ASKED, WARM)
+
+
+def test_batches_are_halved_until_they_fit_and_the_order_stays() -> None:
+    import torch
+
+    noted: list[int] = []
+
+    def work(part: Sequence[int]) -> list[int]:
+        if len(part) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return [number * 10 for number in part]
+
+    assert halving(range(7), work, lambda: noted.append(1)) == [n * 10 for n in range(7)]
+    assert len(noted) == 3
+
+
+def test_a_single_request_that_does_not_fit_is_the_users_to_mend() -> None:
+    import torch
+
+    def work(part: Sequence[int]) -> list[int]:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(ModelError, match="one request alone"):
+        halving([1, 2], work, lambda: None)
