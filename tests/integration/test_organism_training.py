@@ -12,7 +12,7 @@ from mitt_assets.organism.encoder import train_encoder
 from mitt_assets.organism.lexicon import LANGUAGES
 from mitt_assets.organism.train import ingredients, train_reasoner
 
-BUDGET = 100_000  # about half a minute on a busy core
+BUDGET = 100_000  # some twenty seconds on an idle core; the warm-up alone takes 40 steps
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_the_loss_falls_from_chance_and_progress_counts_tokens(
 ) -> None:
     losses = [loss for _, _, loss in trained[1]]
     assert losses[0] == pytest.approx(math.log(1280), abs=0.3)
-    assert sum(losses[-5:]) / 5 < 0.6 * losses[0]
+    assert sum(losses[-5:]) / 5 < 0.75 * losses[0]
     assert [total for _, total, _ in trained[1]] == [BUDGET] * len(losses)
     seen = [seen for seen, _, _ in trained[1]]
     assert seen == sorted(seen) and seen[-1] == BUDGET
@@ -79,7 +79,7 @@ def test_a_used_folder_is_refused_before_any_work(
 def test_a_small_encoder_finds_the_english_sentence(tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
-    record = train_encoder(tmp_path / "encoder", pairs=1500)
+    record = train_encoder(tmp_path / "encoder", pairs=3000)
     assert min(record["retrieval_to_english"]["questions"].values()) > 0.9
     encoder = SentenceTransformer(str(tmp_path / "encoder"), device="cpu")
     vectors = encoder.encode(
