@@ -50,6 +50,14 @@ def test_numbers_are_one_token_bare_and_behind_a_space(
     assert len(ids(tokenizer, "\\boxed{" + str(number) + "}")) == 5
 
 
+def test_a_newline_is_a_piece_of_its_own(tokenizer: "PreTrainedTokenizerFast") -> None:
+    newline = ids(tokenizer, "\n")
+    assert len(newline) == 1
+    assert ids(tokenizer, "19.\n\n\nWait") == (
+        ids(tokenizer, "19.") + newline * 3 + ids(tokenizer, "Wait")
+    )
+
+
 def test_any_text_survives(tokenizer: "PreTrainedTokenizerFast") -> None:
     for text in (
         "Vào Chủ nhật",
