@@ -117,7 +117,7 @@ def _cell(value: Any) -> Any:
 
 
 def _panels(name: str, panels: Sequence[Panel]) -> str:
-    """Groups of panels; of several groups of curves all but the first are folded."""
+    """Groups of panels; of many groups only the first are unfolded."""
     from mitt_assets.reporting.render import svg
 
     groups: dict[str, list[str]] = {}
@@ -125,13 +125,14 @@ def _panels(name: str, panels: Sequence[Panel]) -> str:
         drawn = svg(panel, f"{name}-{position}", describe(panel))
         groups.setdefault(panel.group, []).append(drawn)
     kind = panels[0].kind
-    fold = kind == "curve" and len(groups) > 1
+    unfolded = 1 if kind == "curve" else 2
+    fold = len(groups) > (1 if kind == "curve" else 4)
     parts: list[str] = []
     for title, drawings in groups.items():
         grid = f'<div class="panels panels-{kind}">{"".join(drawings)}</div>'
         heading = html.escape(title)
         if fold:
-            state = "" if parts else " open"
+            state = " open" if len(parts) < unfolded else ""
             parts.append(
                 f'<details class="fold"{state}><summary>{heading}</summary>{grid}</details>'
             )

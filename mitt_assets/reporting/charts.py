@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mitt_assets.reporting.chart import Chart, Words, each_language, finite, make_chart, select
+from mitt_assets.reporting.chart import (
+    Chart,
+    Words,
+    each_language,
+    finite,
+    make_chart,
+    png,
+    select,
+)
 from mitt_assets.reporting.key import Entry, colours_of, ends_of, markers_of
 from mitt_assets.reporting.layout import (
     MINUS_NAME,
@@ -17,9 +25,11 @@ from mitt_assets.reporting.layout import (
     curves_by_language,
     difference,
     dots_by_language,
+    dots_by_measure,
     in_order,
 )
 from mitt_assets.reporting.panels import Panel, Point, Series
+from mitt_assets.reporting.render import markdown_picture
 from mitt_assets.reporting.style import (
     LEADING,
     MODEL_MARKERS,
@@ -31,6 +41,20 @@ from mitt_assets.study import Study
 
 if TYPE_CHECKING:
     import polars as pl
+
+__all__ = [
+    "accuracy",
+    "consistency",
+    "effect_by_gap",
+    "fidelity",
+    "gain",
+    "initial_thoughts",
+    "lengths",
+    "markdown_picture",
+    "png",
+    "variant_effects",
+    "wait_effect",
+]
 
 AXES = {"tokens": "thinking tokens", "characters": "characters of thought", "steps": "steps"}
 CURVES = {"natural": "as the model stops by itself", "forced": "with a forced Wait"}
@@ -158,18 +182,10 @@ def initial_thoughts(frame: pl.DataFrame, study: Study) -> Chart | None:
     titles = {
         "initial_within": "Similarity between samples",
         "initial_to_english": f"Similarity to {reference}",
-        "initial_agreement": "Samples agree on the language",
+        "initial_agreement": "Agreement on the language",
     }
-    rows = frame.clear()
-    panels = []
-    for model in study.models:
-        for measure, title in titles.items():
-            part = select(frame, measure, model=model, variant=LEADING)
-            rows = rows.vstack(part)
-            panels += [
-                replace(panel, title=title, group=model_title(study, model))
-                for panel in dots_by_language(part, study, signed=False, percent=False)
-            ]
+    rows = select(frame, list(titles), variant=LEADING)
+    panels = dots_by_measure(rows, study, titles)
     words = Words(
         "initial-thoughts",
         "First thoughts",
@@ -183,18 +199,9 @@ def initial_thoughts(frame: pl.DataFrame, study: Study) -> Chart | None:
 
 def lengths(frame: pl.DataFrame, study: Study) -> Chart | None:
     """Tokens, characters and steps per thought, by language."""
-    rows = frame.clear()
-    panels = []
-    for model in study.models:
-        for measure, title in AXES.items():
-            part = select(
-                frame, f"thinking_{measure}", model=model, variant=LEADING, curve="natural"
-            )
-            rows = rows.vstack(part)
-            panels += [
-                replace(panel, title=title.capitalize(), group=model_title(study, model))
-                for panel in dots_by_language(part, study, signed=False, percent=False)
-            ]
+    titles = {f"thinking_{axis}": title.capitalize() for axis, title in AXES.items()}
+    rows = select(frame, list(titles), variant=LEADING, curve="natural")
+    panels = dots_by_measure(rows, study, titles)
     words = Words(
         "lengths",
         "How long a thought is",

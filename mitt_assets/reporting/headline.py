@@ -73,7 +73,7 @@ def _comparison(frame: pl.DataFrame, study: Study) -> list[Sentence]:
         name = f"{this}{MINUS_NAME}{that}"
         rows = select(frame, "effect", variant=name, curve="natural")
         question = f"Does {this} help, beside its control {that}?"
-        what = f"{this} \u2212 {that}, at the natural end,"
+        what = f"{this} \u2212 {that} at the natural end"
         answers.append(_sentence(question, rows, study, what))
     return answers
 
@@ -102,7 +102,7 @@ def _sentence(question: str, rows: pl.DataFrame, study: Study, what: str) -> Sen
         parts.append(f"no difference shown in {rest}, where the interval includes zero")
     tone = "mixed" if gains and losses else "gain" if gains else "loss"
     largest = [_named(gains, study, 1, "gain"), _named(losses, study, -1, "loss")]
-    text = f"{what} over {cases}: {listed(parts)}."
+    text = f"{what}, over {cases}: {listed(parts)}."
     return Sentence(question, text, tone, " ".join(one for one in largest if one))
 
 

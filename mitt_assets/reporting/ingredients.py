@@ -27,7 +27,7 @@ def ingredient_tables(
     """Models, problems, variants; then the organism's trainings and mixture, if there are any."""
     tables = [_models(study), _variants(study)]
     if counts:
-        rows = tuple((name, str(count)) for name, count in counts.items())
+        rows = tuple((name, str(count)) for name, count in sorted(counts.items()))
         tables.insert(1, PlainTable("Problems", ("Set", "Problems"), rows))
     if organism:
         tables += [_trainings(organism), *_mixtures(study, organism)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mitt_assets.reporting.chart import points, thinned
@@ -77,6 +78,19 @@ def dots_by_language(
         )
         for model in in_order(study.models, rows["model"])
     ]
+
+
+def dots_by_measure(rows: pl.DataFrame, study: Study, titles: Mapping[str, str]) -> list[Panel]:
+    """A group per model, a panel per measure; all models share a measure's scale."""
+    panels = []
+    for model in in_order(study.models, rows["model"]):
+        for measure, title in titles.items():
+            whole = rows.filter(rows["measure"] == measure)
+            part = whole.filter(whole["model"] == model)
+            limits = common_limits(whole)
+            drawn = dots_by_language(part, study, signed=False, percent=False, limits=limits)
+            panels += [replace(one, title=title, group=model_title(study, model)) for one in drawn]
+    return panels
 
 
 def _dot_series(

@@ -96,7 +96,7 @@ def _scale(axis: Axis, percent: bool, signed: bool, whole: bool = False) -> None
     """Few round ticks; shares as per cent, differences of shares as signed points."""
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=whole))
+    axis.set_major_locator(MaxNLocator(nbins=6 if whole else 5, steps=[1, 2, 5, 10], integer=whole))
     if percent:
         axis.set_major_formatter(_points if signed else _percent)
 

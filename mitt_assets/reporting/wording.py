@@ -61,10 +61,6 @@ def _visible(character: str) -> str:
     code = ord(character)
     if character in "\n\t":
         return character
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
     category = unicodedata.category(character)
     if category == "Cs":
         return "\ufffd"

@@ -9,9 +9,38 @@ from typing import Any
 import polars as pl
 
 from mitt_assets.study import Study
+from mitt_assets.study_file import parse
 from mitt_assets.tables import ESTIMATES
 
 Row = dict[str, Any]
+
+
+SMALL = """
+name: small
+title: A small study of <two> languages
+languages:
+  en: {name: English, level: high, wait: Wait}
+  tl: {name: Tagalog, level: low, wait: Sandali}
+models:
+  one: {source: "organism:one", title: Costs $5 and $6}
+problems: {answer: {low: 0, high: 60}}
+generation: {budget: 512, waits: 1}
+windows: {segments: 4, rolling: 1, candidates: [en, tl]}
+encoder: {source: organism}
+variants:
+  base: {title: as it is}
+  mitt:
+    recipe: {source_languages: [en], prompt_languages: [en, tl], whole_share: 0.25}
+  own_prefix:
+    recipe: {source_languages: [en, tl], prompt_languages: own, whole_share: 0.25}
+statistics:
+  comparisons: [[mitt, own_prefix], [mitt, base]]
+"""
+
+
+def small_study() -> Study:
+    """Two languages, one model, three variants: a page of it is made in a second or two."""
+    return parse(SMALL)
 
 
 class Maker:
