@@ -14,8 +14,22 @@ from resources.engines.base import ModelFiles
 
 ORGANISM = "organism"
 
-# What a model consists of; anything else in a folder (notes, other formats) is not part of it.
-_PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.jinja", "*.model")
+# What a model consists of; anything else in a folder (notes, records, other formats) is not part
+# of it, and may change without changing what the model does.
+_PATTERNS = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "config.json",
+    "generation_config.json",
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.json",
+    "vocab.json",
+    "merges.txt",
+    "*.jinja",
+    "*.model",
+)
 
 
 def resolve(slug: str, model: study.Model, cache: Path) -> ModelFiles:

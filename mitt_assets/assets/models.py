@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,14 +60,16 @@ def verified_model(work: Work) -> ModelFiles:
     """
     manifest = json.loads(work.file("base_model", MANIFEST))
     model = work.services.model_files(str(manifest["slug"]))
-    _same_files(manifest["files"], model.files, f"model {model.slug} ({model.source})")
+    what = f"model {model.slug} ({model.source})"
+    _same_files(manifest["files"], model.files, what, f"base_model --model {model.slug}")
     return model
 
 
 def verified_encoder(work: Work) -> None:
     """Raises IntegrityError if the encoder's files are not those in the manifest."""
     manifest = json.loads(work.file("sentence_encoder", MANIFEST))
-    _same_files(manifest["files"], work.services.encoder().files, "the sentence encoder")
+    files = work.services.encoder().files
+    _same_files(manifest["files"], files, "the sentence encoder", "sentence_encoder")
 
 
 def adapter_folder(work: Work) -> Path | None:
@@ -74,11 +77,13 @@ def adapter_folder(work: Work) -> Path | None:
     return work.folder("adapter") if work.has("adapter") else None
 
 
-def _same_files(recorded: dict[str, str], found: object, what: str) -> None:
-    now = dict(found)  # type: ignore[call-overload]
+def _same_files(
+    recorded: Mapping[str, str], now: Mapping[str, str], what: str, selection: str
+) -> None:
     for name in sorted({*recorded, *now}):
         if recorded.get(name) != now.get(name):
             raise IntegrityError(
-                f"{what}: file {name} is {now.get(name, 'absent')}, recorded as"
-                f" {recorded.get(name, 'absent')}; materialise the manifest again to accept it"
+                f"{what}: file {name} is {now.get(name, 'absent')}, but was recorded as"
+                f" {recorded.get(name, 'absent')}. Put the file back, or accept it with:"
+                f" mitt run --force --select {selection}"
             )

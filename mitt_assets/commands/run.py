@@ -118,6 +118,7 @@ def _work(pool: Pool, console: Console) -> None:
     console.print(f"Study {study.name}: {len(pool.plan.tasks)} partitions, {pool.jobs} worker(s).")
     with Display(pool, console) as display:
         pool.run()
+    display.print_blocked()
     _summary(display, console)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group
@@ -30,6 +30,8 @@ class Display:
     console: Console
     started: float = field(default_factory=time.monotonic)
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    roots: dict[Task, Task] = field(default_factory=dict)
+    held_up: Counter[Task] = field(default_factory=Counter)
     busy: float = 0.0
     model: float = 0.0
 
@@ -71,10 +73,15 @@ class Display:
         )
 
     def _blocked(self, task: Task, cause: Task) -> None:
-        self.console.print(
-            f"[yellow]{escape(label(*task))} not made: {escape(label(*cause))} failed[/yellow]",
-            highlight=False,
-        )
+        root = self.roots.get(cause, cause)
+        self.roots[task] = root
+        self.held_up[root] += 1
+
+    def print_blocked(self) -> None:
+        """Say how much was not made because of each failure."""
+        for root, count in self.held_up.items():
+            said = f"{count} partition(s) not made because {label(*root)} failed"
+            self.console.print(said, style="yellow", markup=False, highlight=False)
 
     def _picture(self) -> Group:
         plan = self.pool.plan

@@ -50,10 +50,14 @@ def serve(pipe: Connection, job: Job) -> None:
     except Exception as error:
         pipe.send(Failed(f"{type(error).__name__}: {error}"))
         raise
-    pipe.send("ready")
-    while (task := pipe.recv()) is not None:
-        pipe.send(bench.make(*task))
-    bench.close()
+    try:
+        pipe.send("ready")
+        while (task := pipe.recv()) is not None:
+            pipe.send(bench.make(*task))
+    except (KeyboardInterrupt, EOFError, BrokenPipeError):
+        pass  # the parent was told to stop, or is gone: there is nobody to work for
+    finally:
+        bench.close()
 
 
 def _own_process(threads: int) -> None:

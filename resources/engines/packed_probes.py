@@ -82,18 +82,35 @@ def answer_together(
     Each request has at least one branch; each branch a suffix and at least one token before it.
     """
     read = [_longest_prefix(request) for request in requests]
-    cache, columns = read_prompts(model, read, device, 0)
+    cache, _ = read_prompts(model, read, device, 0)
     count(0, sum(map(len, read)))
-    answers: list[list[tuple[int, ...]]] = [[] for _ in requests]
-    most = len(requests[0].branches)
-    for start in range(0, most, PACK):
-        within = [r for r in requests if len(r.branches) > start]
-        branches = [list(r.branches[start : start + PACK]) for r in within]
-        cache.focus(slice(0, len(within)), columns)
-        for row, found in enumerate(_answer_pack(model, within, branches, cache, device, count)):
-            answers[row].extend(found)
+    answers: list[list[tuple[int, ...]]] = [[()] * len(r.branches) for r in requests]
+    order = [_latest_first(r.branches) for r in requests]
+    for start in range(0, len(order[0]), PACK):
+        packs = [places[start : start + PACK] for places in order if len(places) > start]
+        within = requests[: len(packs)]
+        branches = [[r.branches[i] for i in p] for r, p in zip(within, packs, strict=True)]
+        cache.focus(slice(0, len(packs)), _columns(within, branches))
+        found = _answer_pack(model, within, branches, cache, device, count)
+        for row, (places, of_row) in enumerate(zip(packs, found, strict=True)):
+            for place, answer in zip(places, of_row, strict=True):
+                answers[row][place] = answer
     count(len(requests), 0)
     return answers
+
+
+def _latest_first(branches: Sequence[Branch]) -> list[int]:
+    """Places of ``branches``, the longest prefix first.
+
+    So each pack may overwrite what only earlier packs looked at, and looks no further itself.
+    """
+    return sorted(range(len(branches)), key=lambda i: -branches[i].position)
+
+
+def _columns(requests: Sequence[ProbeRequest], branches: list[list[Branch]]) -> int:
+    """Columns of the trace that any branch of the pack sees."""
+    rows = zip(requests, branches, strict=True)
+    return max(len(request.prompt) + row[0].position for request, row in rows)
 
 
 def _longest_prefix(request: ProbeRequest) -> tuple[int, ...]:

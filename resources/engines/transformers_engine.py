@@ -100,7 +100,7 @@ class TransformersEngine(TraceEngine):
         """
         model = self._current()
         check_probes(requests, model.config)
-        if self.describe()["probe_method"] == "naive":
+        if self._probe_method() == "naive":
             return self._probe_naively(requests, progress)
         return self._probe_packed(requests, Counter(progress))
 
@@ -109,7 +109,7 @@ class TransformersEngine(TraceEngine):
         from resources.engines.attention import NAME
         from resources.gpu import describe_device
 
-        method = self.probe_method if self._plain_cache else "naive"
+        method = self._probe_method()
         said = {
             "engine": "transformers",
             "versions": {name: version(name) for name in ("transformers", "torch", "peft")},
@@ -160,6 +160,9 @@ class TransformersEngine(TraceEngine):
         self._model, self._adapter = self._base, None
         if adapter is not None:
             self._model, self._adapter = attach_adapter(self._base, adapter, model), adapter
+
+    def _probe_method(self) -> str:
+        return self.probe_method if self._plain_cache else "naive"
 
     def _current(self) -> Any:
         if self._model is None:
