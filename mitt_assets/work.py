@@ -21,11 +21,11 @@ from mitt_assets.study import Study
 
 if TYPE_CHECKING:
     import polars as pl
+
     from resources.encoders import SentenceEncoder
+    from resources.engines.base import ModelFiles, TraceEngine
     from resources.engines.tokenizer import ReasoningTokenizer
     from resources.language_id import LanguageIdentifier
-
-    from resources.engines.base import ModelFiles, TraceEngine
     from resources.problem_sources import ProblemSource
     from resources.shards import ShardStore
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class StudyServices:
-    """Real gateways as the study configures them; ``cache`` keeps file digests between processes."""
+    """The real gateways as the study configures them; ``cache`` keeps file digests."""
 
     def __init__(self, study: Study, cache: Path, device: str | None = None) -> None:
         self.study = study

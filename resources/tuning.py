@@ -124,7 +124,7 @@ def _adapted(model: ModelFiles, settings: Adapter, device: str) -> PeftModel:
 
 
 def _batches(rows: Sequence[TrainingRow], settings: Adapter) -> Iterator[list[TrainingRow]]:
-    """``steps`` batches; an epoch is one seeded order of all rows, and batches run across epochs."""
+    """All batches; an epoch is one seeded order of the rows, and batches run across epochs."""
     import torch
 
     generator = torch.Generator().manual_seed(settings.seed)
@@ -185,7 +185,7 @@ def _padded(rows: Sequence[TrainingRow]) -> tuple[torch.Tensor, torch.Tensor, to
 
 
 def _write(adapted: PeftModel, model: ModelFiles, out: Path) -> None:
-    """The two files of a PEFT adapter, naming the base by its source and nothing of this machine."""
+    """The two files of a PEFT adapter, which name the base by its source and no machine."""
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 

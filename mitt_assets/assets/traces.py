@@ -16,9 +16,9 @@ from mitt_assets.work import Product, Tick, Work
 
 if TYPE_CHECKING:
     import polars as pl
-    from resources.engines.tokenizer import ReasoningTokenizer
 
     from resources.engines.base import TraceEngine
+    from resources.engines.tokenizer import ReasoningTokenizer
 
 
 @dataclass(frozen=True)

@@ -87,9 +87,8 @@ def _questions(work: Work, tokenizer: ReasoningTokenizer) -> Questions:
 
 def make_adapter(work: Work) -> Product:
     """Train the LoRA adapter."""
-    from resources.tuning import TrainingRow, tune
-
     from mitt_assets.lineage import canonical
+    from resources.tuning import TrainingRow, tune
 
     recipe = recipe_of(work)
     model = verified_model(work)

@@ -1,4 +1,4 @@
-"""What is asked of a trace engine and what comes back: plain token ids, no text, no library types."""
+"""What is asked of a trace engine and what comes back: token ids, no text, no library types."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from mitt_assets.work import Beat
 
-
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Dagster's own lines go to the instance's log; the terminal belongs to the display."""
 

@@ -21,8 +21,10 @@ def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel
     """
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
     check_folder(model)
+    disable_progress_bar()
     try:
         loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             model.folder,
