@@ -17,7 +17,7 @@ from mitt_assets.graph import OWN, Graph, Input, Step
 from mitt_assets.materialise import Made, Maker, code_of
 from mitt_assets.partitions import Dimensions
 from mitt_assets.tables import TABLES
-from mitt_assets.work import Beat
+from mitt_assets.work import Beat, Markdown
 
 POOL = "gpu"
 HOST_TAG, PID_TAG = "mitt/host", "mitt/pid"
@@ -77,8 +77,12 @@ def own_tags() -> dict[str, str]:
 
 def metadata_of(made: Made) -> dict[str, Any]:
     """What the UI shows beside a materialisation."""
+    shown = {
+        name: dg.MetadataValue.md(value) if isinstance(value, Markdown) else value
+        for name, value in made.metadata.items()
+    }
     return {
-        **made.metadata,
+        **shown,
         "seconds": round(made.seconds, 2),
         "model seconds": round(made.model_seconds, 2),
         "content": made.record.content,

@@ -59,6 +59,10 @@ class Services(Protocol):
         """Where the study's problems come from."""
 
 
+class Markdown(str):
+    """Metadata that a person sees rendered: a picture, a small table."""
+
+
 @dataclass(frozen=True)
 class Beat:
     """A sign of progress: how much of what is done, and tokens computed so far."""

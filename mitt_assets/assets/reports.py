@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from mitt_assets.graph import Input, Step
 from mitt_assets.partitions import NONE
 from mitt_assets.study import Study
-from mitt_assets.work import Product, Work
+from mitt_assets.work import Markdown, Product, Work
 
 if TYPE_CHECKING:
     import polars as pl
 
     from mitt_assets.lineage.statement import Record
+    from mitt_assets.reporting.chart import Chart
 
 STATISTICS = (
     "statistics",
@@ -87,40 +88,52 @@ def _everything(study: Study, tables: Sequence[str]) -> tuple[Input, ...]:
 def make_scaling(work: Work) -> Product:
     """Accuracy by budget, gains from longer thinking, s1's metrics."""
     from mitt_assets.method.estimates.scaling import scaling
+    from mitt_assets.reporting.charts import accuracy
 
-    return _estimates(work, ("probes", "traces"), scaling)
+    return _estimates(work, ("probes", "traces"), scaling, accuracy)
 
 
 def make_variant_effects(work: Work) -> Product:
     """Differences between variants, paired by problem, and fidelity beside accuracy."""
     from mitt_assets.method.estimates.variant_effects import variant_effects
+    from mitt_assets.reporting import charts
 
-    return _estimates(work, ("probes", "windows", "traces"), variant_effects)
+    tables = ("probes", "windows", "traces")
+    return _estimates(work, tables, variant_effects, charts.variant_effects)
 
 
 def make_drift(work: Work) -> Product:
     """Languages of thought by position, with and without undetermined windows."""
     from mitt_assets.method.estimates.drift import drift
+    from mitt_assets.reporting.drift import first_thoughts
 
-    return _estimates(work, ("windows", "traces"), drift)
+    return _estimates(work, ("windows", "traces"), drift, first_thoughts)
 
 
 def make_consistency(work: Work) -> Product:
     """Similarity of thoughts, agreement of samples, kappa over languages."""
     from mitt_assets.method.estimates.consistency import consistency
+    from mitt_assets.reporting.charts import initial_thoughts
 
-    return _estimates(work, ("consistency", "windows", "probes", "traces"), consistency)
+    tables = ("consistency", "windows", "probes", "traces")
+    return _estimates(work, tables, consistency, initial_thoughts)
 
 
 def make_tokens(work: Work) -> Product:
     """Tokens, characters and steps per problem."""
     from mitt_assets.method.estimates.tokens import tokens
+    from mitt_assets.reporting.charts import lengths
 
-    return _estimates(work, ("traces",), tokens)
+    return _estimates(work, ("traces",), tokens, lengths)
 
 
-def _estimates(work: Work, tables: Sequence[str], estimate: Callable[..., pl.DataFrame]) -> Product:
-    """Estimate over the partitions that have all ``tables``; name the others."""
+def _estimates(
+    work: Work,
+    tables: Sequence[str],
+    estimate: Callable[..., pl.DataFrame],
+    draw: Callable[[pl.DataFrame, Study], Chart | None],
+) -> Product:
+    """Estimate over the partitions that have all ``tables``; the report's key chart as metadata."""
     from mitt_assets.tables import ESTIMATES as TABLE
     from mitt_assets.tables import empty
 
@@ -134,8 +147,17 @@ def _estimates(work: Work, tables: Sequence[str], estimate: Callable[..., pl.Dat
             "estimates": frame.height,
             "partitions": len(usable),
             "partitions left out": every - len(usable),
+            **_picture(draw(frame, work.study)),
         },
     )
+
+
+def _picture(chart: Chart | None) -> dict[str, Markdown]:
+    from mitt_assets.reporting.render import markdown_picture, picture
+
+    if chart is None:
+        return {}
+    return {"chart": Markdown(markdown_picture(picture(chart.panels), chart.title))}
 
 
 def usable_partitions(work: Work, tables: Sequence[str]) -> set[tuple[str, str]]:
