@@ -19,7 +19,13 @@ _ENCODER = "encoder"
 
 @click.group("organism")
 def organism() -> None:
-    """The embedded default: train it, evaluate it, read its corpus."""
+    """The embedded default: train it, evaluate it, read its corpus.
+
+    \b
+    mitt organism sample --count 1                   a problem and a thought in every language
+    mitt organism evaluate --slug llama              its accuracy on the development split
+    mitt organism train --slug llama --out mine      train it again (minutes)
+    """
 
 
 @organism.command()
