@@ -80,6 +80,6 @@ def _refuse_taken(port: int) -> None:
         socket.create_server((ADDRESS, port)).close()
     except OSError as error:
         raise StorageError(
-            f"port {port} cannot be used ({os.strerror(error.errno or 0)}); end what listens there, or choose"
-            f" another: mitt ui --port {port + 1}"
+            f"port {port} cannot be used ({os.strerror(error.errno or 0)}); end what listens"
+            f" there, or choose another: mitt ui --port {port + 1}"
         ) from error

@@ -1,17 +1,21 @@
 """The command line: help without heavy imports, errors in a paragraph, study files that run."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from mitt_assets import cli
+from mitt_assets.commands import ui
 from mitt_assets.commands.study import trace_counts
-from mitt_assets.errors import StudyError
+from mitt_assets.errors import StorageError, StudyError
 from mitt_assets.study_file import load_study, parse
 
 MITT = [sys.executable, "-c", "from mitt_assets.cli import main; main()"]
@@ -177,3 +181,19 @@ class TestPrompt:
     ) -> None:
         with pytest.raises(StudyError, match=words):
             call("prompt", "--study", "organism", *options)
+
+
+class TestUI:
+    def test_a_taken_port_is_said_before_anything_starts(self) -> None:
+        with socket.create_server((ui.ADDRESS, 0)) as taken:
+            port = taken.getsockname()[1]
+            with pytest.raises(StorageError, match=f"port {port} .*in use.*--port {port + 1}"):
+                call("ui", "--study", "organism", "--port", str(port))
+
+    def test_one_home_is_shown_once(self, tmp_path: Path) -> None:
+        home: Any = SimpleNamespace(path=tmp_path, dagster=tmp_path)
+        lock = ui.hold(home)
+        with pytest.raises(StorageError, match="shows .* already"):
+            ui.hold(home)
+        os.close(lock)
+        os.close(ui.hold(home))
