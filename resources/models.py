@@ -29,6 +29,12 @@ _PATTERNS = (
     "merges.txt",
     "*.jinja",
     "*.model",
+    # Of sentence encoders, whose modules lie in folders of their own.
+    "modules.json",
+    "*/config.json",
+    "config_sentence_transformers.json",
+    "sentence_*_config.json",
+    "vocab.txt",
 )
 
 
