@@ -33,6 +33,7 @@ from mitt_assets.reporting.render import markdown_picture
 from mitt_assets.reporting.style import (
     LEADING,
     MODEL_MARKERS,
+    first_comparison,
     language_ink,
     language_name,
     model_title,
@@ -44,11 +45,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "accuracy",
-    "consistency",
+    "curve_metrics",
     "effect_by_gap",
     "fidelity",
     "gain",
-    "initial_thoughts",
     "lengths",
     "markdown_picture",
     "png",
@@ -128,7 +128,7 @@ def variant_effects(frame: pl.DataFrame, study: Study) -> Chart | None:
         panels += dots_by_language(part, study, x_label="percentage points", group=title)
     words = Words(
         "variant-effects",
-        "What a variant changes",
+        "Differences between variants",
         "Accuracy of one variant minus another's, paired by problem, in percentage points. "
         f"{BAND} The first comparison matters most: both sides share anchor and training.",
         "A gain is called a gain only if its bar excludes zero. With many languages and models, "
@@ -160,41 +160,24 @@ def fidelity(frame: pl.DataFrame, study: Study) -> Chart | None:
     return make_chart(words, panels, accurate.vstack(faithful))
 
 
-def consistency(frame: pl.DataFrame, study: Study, measure: str = "within") -> Chart | None:
-    """Similarity along the thought: between samples, or to the reference language."""
-    rows = each_language(select(frame, measure, axis="segment", variant=LEADING))
-    reference = language_name(study, study.statistics.reference)
-    what = "between samples" if measure.startswith("within") else f"to {reference}"
-    words = Words(
-        f"consistency-{measure.replace('_', '-')}",
-        f"Similarity {what} along the thought",
-        f"Mean cosine {what}, by relative position in the thought. {BAND}",
-        "Higher is more alike. The first position tells how alike first thoughts are.",
-        "plain",
-    )
-    panels = curves_by_language(rows, study, x_label="position in the thought", percent=False)
-    return make_chart(words, panels, rows)
-
-
-def initial_thoughts(frame: pl.DataFrame, study: Study) -> Chart | None:
-    """Agreement of first thoughts: with each other, with the reference, in their language."""
-    reference = language_name(study, study.statistics.reference)
+def curve_metrics(frame: pl.DataFrame, study: Study) -> Chart | None:
+    """Control, scaling and performance of the forced curve (s1, arXiv 2501.19393)."""
     titles = {
-        "initial_within": "Similarity between samples",
-        "initial_to_english": f"Similarity to {reference}",
-        "initial_agreement": "Agreement on the language",
+        "performance": "Performance: highest accuracy",
+        "scaling": "Scaling: mean slope per token",
+        "control": "Control: runs within the budget",
     }
-    rows = select(frame, list(titles), variant=LEADING)
-    panels = dots_by_measure(rows, study, titles)
+    rows = select(frame, list(titles), variant=LEADING, curve="forced")
     words = Words(
-        "initial-thoughts",
-        "First thoughts",
-        "The first window of each thought: mean cosine between samples of one problem, cosine to "
-        f"{reference}, and the share of pairs of samples in the same language. {BAND}",
-        "Further right is more alike.",
+        "curve-metrics",
+        "Metrics of budget forcing",
+        "Of the curve with a forced Wait, as s1 (arXiv 2501.19393) defines them: the highest "
+        "accuracy on the curve, the mean slope over all pairs of budgets, and the share of traces "
+        f"within the budget. {BAND}",
+        "Scaling right of zero: on the whole, more tokens mean more right answers.",
         "plain",
     )
-    return make_chart(words, panels, rows)
+    return make_chart(words, dots_by_measure(rows, study, titles), rows)
 
 
 def lengths(frame: pl.DataFrame, study: Study) -> Chart | None:
@@ -215,10 +198,10 @@ def lengths(frame: pl.DataFrame, study: Study) -> Chart | None:
 
 def effect_by_gap(frame: pl.DataFrame, study: Study) -> Chart | None:
     """The first comparison's effect against the base's gap: a point per model and language."""
-    pair = study.statistics.comparisons[:1]
-    if not pair:
+    pair = first_comparison(study)
+    if pair is None:
         return None
-    name = MINUS_NAME.join(pair[0])
+    name = MINUS_NAME.join(pair)
     gaps = select(frame, "gap_to_reference", variant="base", curve="natural")
     effects = select(frame, "effect", variant=name, curve="natural")
     effects = effects.filter(effects["language"].is_in(gaps["language"].unique().to_list()))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mitt_assets.reporting.chart import select
 from mitt_assets.reporting.layout import MINUS_NAME, in_order
-from mitt_assets.reporting.style import language_name, model_title
+from mitt_assets.reporting.style import first_comparison, language_name, model_title
 from mitt_assets.reporting.wording import excludes_zero, interval, listed, number
 from mitt_assets.study import Study
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 MISSING = "Not estimated: the rows it needs are not there."
+FEWEST = 10
+"""Problems below which no sentence is made: resampling so few gives intervals that are too narrow
+(our choice)."""
 NAMED = 4
 """Results named in one sentence; the rest are counted, and stand in the figures."""
 
@@ -66,13 +69,18 @@ def headline(frame: pl.DataFrame, study: Study) -> list[Sentence]:
     return sentences
 
 
+def _matters(study: Study) -> list[tuple[str, str]]:
+    pair = first_comparison(study)
+    return [pair] if pair else []
+
+
 def _comparison(frame: pl.DataFrame, study: Study) -> list[Sentence]:
     """The first declared comparison: the one that matters."""
     answers = []
-    for this, that in study.statistics.comparisons[:1]:
+    for this, that in _matters(study):
         name = f"{this}{MINUS_NAME}{that}"
         rows = select(frame, "effect", variant=name, curve="natural")
-        question = f"Does {this} help, beside its control {that}?"
+        question = f"Does {this} help, beside {that}?"
         what = f"{this} \u2212 {that} at the natural end"
         answers.append(_sentence(question, rows, study, what))
     return answers
@@ -82,7 +90,7 @@ def _sentence(question: str, rows: pl.DataFrame, study: Study, what: str) -> Sen
     """Count and name the gains and losses among ``rows``."""
     found = _estimated(rows, study)
     if not found:
-        return Sentence(question, MISSING, "missing")
+        return _nothing(question, rows)
     gains = [row for row in found if excludes_zero(row["low"], row["high"]) > 0]
     losses = [row for row in found if excludes_zero(row["low"], row["high"]) < 0]
     rest = len(found) - len(gains) - len(losses)
@@ -106,6 +114,13 @@ def _sentence(question: str, rows: pl.DataFrame, study: Study, what: str) -> Sen
     return Sentence(question, text, tone, " ".join(one for one in largest if one))
 
 
+def _nothing(question: str, rows: pl.DataFrame) -> Sentence:
+    """No sentence: there are no rows, or they rest on too few problems."""
+    few = rows.height and 0 < max(rows["problems"]) < FEWEST
+    text = f"Too few problems to say: it takes at least {FEWEST}." if few else MISSING
+    return Sentence(question, text, "missing")
+
+
 def _cases(found: Sequence[Mapping[str, Any]]) -> str:
     models = len({row["model"] for row in found})
     languages = len({row["language"] for row in found})
@@ -115,12 +130,14 @@ def _cases(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _estimated(rows: pl.DataFrame, study: Study) -> list[dict[str, Any]]:
-    """Rows with an estimate, one language each, in the study's order."""
+    """Rows with an estimate and enough problems, one language each, in the study's order."""
     languages = list(study.languages)
     kept = [
         row
         for row in rows.iter_rows(named=True)
-        if row["language"] in languages and number(row["estimate"]) != "n/a"
+        if row["language"] in languages
+        and number(row["estimate"]) != "n/a"
+        and row["problems"] >= FEWEST
     ]
     models = list(study.models)
 
@@ -157,7 +174,7 @@ def _gap(rows: pl.DataFrame, study: Study) -> Sentence:
         row for row in _estimated(rows, study) if row["language"] != study.statistics.reference
     ]
     if not found:
-        return Sentence(question, MISSING, "missing")
+        return _nothing(question, rows)
     behind = [row for row in found if excludes_zero(row["low"], row["high"]) < 0]
     cases = _cases(found)
     if not behind:
@@ -169,15 +186,17 @@ def _gap(rows: pl.DataFrame, study: Study) -> Sentence:
 
 def _price(frame: pl.DataFrame, study: Study) -> list[Sentence]:
     """What the first variant of the first comparison does to fidelity."""
-    if not study.statistics.comparisons:
+    if not _matters(study):
         return []
-    variant = study.statistics.comparisons[0][0]
+    variant = _matters(study)[0][0]
     question = f"What does {variant} cost?"
     pair = f"{variant}{MINUS_NAME}base"
-    found = _estimated(select(frame, "fidelity_effect", variant=pair), study)
-    others = [row for row in found if row["language"] != study.statistics.reference]
+    rows = select(frame, "fidelity_effect", variant=pair)
+    others = [
+        row for row in _estimated(rows, study) if row["language"] != study.statistics.reference
+    ]
     if not others:
-        return [Sentence(question, MISSING, "missing")]
+        return [_nothing(question, rows)]
     falls = [row for row in others if excludes_zero(row["low"], row["high"]) < 0]
     what = "Fidelity, the share of the thought in the question's language,"
     if not falls:
@@ -218,7 +237,7 @@ def _columns(study: Study) -> list[Column]:
         ("Base: one forced Wait", "wait_effect", "points", {"variant": "base", "x": 1.0}),
         ("Base: fidelity", "fidelity", "share", {"variant": "base"}),
     ]
-    for this, that in study.statistics.comparisons[:1]:
+    for this, that in _matters(study):
         pair = {"variant": f"{this}{MINUS_NAME}{that}", **natural}
         columns.append((f"{this} \u2212 {that}", "effect", "points", pair))
         columns.append((f"{this}: fidelity", "fidelity", "share", {"variant": this}))

@@ -74,7 +74,7 @@ def _trainings(records: Sequence[Mapping[str, Any]]) -> PlainTable:
         for record in records
     )
     head = ("Checkpoint", *(fact.replace("_", " ").capitalize() for fact in facts))
-    return PlainTable("Every training of the organism", head, rows)
+    return PlainTable("Trainings of the organism", head, rows)
 
 
 def _grouped(value: Any) -> str:

@@ -21,6 +21,10 @@ SMALL = 8.0
 """Type size in points; a panel is about 230 points wide, so it stays readable on a phone."""
 
 
+WIDE, NARROW, BAR = 2.4, 1.5, 1.6
+"""Widths in points: a curve's first line, seen under one that covers it; other lines; intervals."""
+
+
 @dataclass(frozen=True)
 class Point:
     """An estimate at ``x`` with its interval; ``low`` and ``high`` are NaN where there is none."""
@@ -126,7 +130,7 @@ def _frame(panel: Panel, axes: Axes) -> None:
 
 
 def _curve(panel: Panel, axes: Axes) -> None:
-    for series in panel.series:
+    for number, series in enumerate(panel.series):
         points = series.points
         x = [point.x for point in points]
         colour = series.ink.light
@@ -139,7 +143,13 @@ def _curve(panel: Panel, axes: Axes) -> None:
             lw=0,
             clip_on=False,
         )
-        axes.plot(x, [point.y for point in points], color=colour, lw=1.7, clip_on=False)
+        axes.plot(
+            x,
+            [point.y for point in points],
+            color=colour,
+            lw=WIDE if number == 0 else NARROW,
+            clip_on=False,
+        )
         for point in points[-1:]:
             _mark(axes, point.x, point.y, series)
     if panel.limits:
@@ -221,12 +231,12 @@ def _dots(panel: Panel, axes: Axes) -> None:
         axes.set_xlim(*panel.limits)
     axes.set_ylim(len(panel.rows) - 0.5, -0.5)
     axes.set_yticks(range(len(panel.rows)), panel.rows)
-    axes.tick_params(axis="y", labelcolor=TEXT.light)
+    axes.tick_params(axis="y", labelcolor=TEXT.light, pad=7)
 
 
 def _bar(axes: Axes, point: Point, y: float, series: Series) -> None:
     if point.has_interval:
-        axes.plot([point.low, point.high], [y, y], color=series.ink.light, lw=1.6, clip_on=False)
+        axes.plot([point.low, point.high], [y, y], color=series.ink.light, lw=BAR, clip_on=False)
 
 
 def _scatter(panel: Panel, axes: Axes) -> None:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mitt_assets.reporting.panels import Panel, draw
+from mitt_assets.reporting.panels import BAR, NARROW, WIDE, Panel, draw
 from mitt_assets.reporting.style import INKS, PAPER, by_light_colour
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ STYLES = {
             f"{kind}-{ink.name}"
         )
         for ink in INKS
-        for kind, width in (("cl", "1.7"), ("ci", "1.6"))
+        for kind, width in (("cw", WIDE), ("cl", NARROW), ("ci", BAR))
     },
     **{f"fill: var(--{ink.name}); fill-opacity: 0.2": f"cb-{ink.name}" for ink in INKS},
 }
@@ -81,7 +81,7 @@ def _place(panel: Panel) -> tuple[float, float, float, float]:
     left = 34.0 + (8 if panel.y_label else 0)
     right = 6.0
     if panel.kind == "dots":
-        left = 10 + 4.7 * max((len(row) for row in panel.rows), default=0)
+        left = 14 + 4.7 * max((len(row) for row in panel.rows), default=0)
         right = 10.0 if panel.signed or not panel.percent else 16.0
     elif panel.kind == "curve":
         right = 8 + 4.7 * panel.room

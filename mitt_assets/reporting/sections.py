@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mitt_assets.reporting import charts, drift
+from mitt_assets.reporting import agreement, charts, drift
 from mitt_assets.reporting.assumptions import Assumption, assumptions, grouped
 from mitt_assets.reporting.chart import Chart
 from mitt_assets.reporting.data_table import DataTable, Download, data_table, download
@@ -139,7 +139,6 @@ def joined(estimates: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 def _parts(frame: pl.DataFrame, study: Study) -> Iterable[Part]:
     """The sections of figures that have anything to show."""
-    within, to_reference = "within", "to_english"
     made: Sequence[tuple[str, str, str, Sequence[Chart | None]]] = (
         (
             "variants",
@@ -160,6 +159,7 @@ def _parts(frame: pl.DataFrame, study: Study) -> Iterable[Part]:
                 charts.accuracy(frame, study, "tokens", "forced"),
                 charts.gain(frame, study),
                 charts.wait_effect(frame, study),
+                charts.curve_metrics(frame, study),
             ),
         ),
         ("drift", "The language of the thought", drift.INTRODUCTION, drift.figures(frame, study)),
@@ -168,9 +168,10 @@ def _parts(frame: pl.DataFrame, study: Study) -> Iterable[Part]:
             "How alike thoughts are",
             "Samples of one problem beside each other, and each language beside the reference.",
             (
-                charts.initial_thoughts(frame, study),
-                charts.consistency(frame, study, within),
-                charts.consistency(frame, study, to_reference),
+                agreement.first_thoughts(frame, study),
+                agreement.along_the_thought(frame, study, "within"),
+                agreement.along_the_thought(frame, study, "to_english"),
+                agreement.across_languages(frame, study),
             ),
         ),
         (

@@ -82,6 +82,14 @@ LEADING = ("base", "mitt", "own_prefix")
 """Variants drawn in curves; the others are in the forest plot and in the tables."""
 
 
+def first_comparison(study: Study) -> tuple[str, str] | None:
+    """The comparison that matters: the first declared, else the first variant minus the base."""
+    if study.statistics.comparisons:
+        return study.statistics.comparisons[0]
+    others = [name for name in study.variants if name != "base"]
+    return (others[0], "base") if others and "base" in study.variants else None
+
+
 def variant_ink(study: Study, variant: str) -> Ink:
     """The colour of a variant: fixed for the known names, by order in the study for others."""
     if variant in _VARIANTS:

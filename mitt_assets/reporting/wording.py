@@ -21,6 +21,8 @@ def number(value: float | None, unit: str = "plain") -> str:
         return f"{100 * value:.1f} %".replace("-", MINUS)
     if unit == "points":
         return _signed(100 * value)
+    if 0 < abs(value) < 0.1:
+        return f"{value:.2g}".replace("-", MINUS)
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:.{digits}f}".replace("-", MINUS)
 

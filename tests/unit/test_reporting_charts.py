@@ -13,7 +13,7 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from mitt_assets.reporting import charts, drift
+from mitt_assets.reporting import agreement, charts, drift
 from mitt_assets.reporting.chart import DRAWN_POINTS, Chart, describe, points, thinned
 from mitt_assets.reporting.data_table import data_table
 from mitt_assets.reporting.panels import Panel, Point, Series, _spread
@@ -41,8 +41,10 @@ ALL: dict[str, Callable[[pl.DataFrame, Study], Chart | None]] = {
     "wait": charts.wait_effect,
     "effects": charts.variant_effects,
     "fidelity": charts.fidelity,
-    "within": charts.consistency,
-    "initial": charts.initial_thoughts,
+    "metrics": charts.curve_metrics,
+    "within": lambda rows, study: agreement.along_the_thought(rows, study, "within"),
+    "kappa": agreement.across_languages,
+    "initial": agreement.first_thoughts,
     "lengths": charts.lengths,
     "gap": charts.effect_by_gap,
     "first": drift.first_thoughts,
@@ -190,6 +192,20 @@ def test_the_artefact_stands_beside_both_shares() -> None:
     assert labels == {"all windows, raw label", "determined windows", "undetermined"}
     assert "artefact" in made.caption
     assert set(made.frame["language"]) == {"tl", "all"}
+
+
+def test_the_reference_is_not_compared_with_itself() -> None:
+    rows = chart("initial").frame.filter(measure="initial_to_english")
+    assert set(rows["language"]) == {"tl"}
+    made = agreement.along_the_thought(ROWS, STUDY, "to_english")
+    assert made is not None and set(made.frame["language"]) == {"tl"}
+
+
+def test_a_study_with_rolling_means_shows_them() -> None:
+    rolling = STUDY.model_copy(update={"windows": STUDY.windows.model_copy(update={"rolling": 5})})
+    made = agreement.along_the_thought(ROWS, rolling, "within")
+    assert made is not None and set(made.frame["measure"]) == {"within_rolling"}
+    assert "rolling mean over 5" in made.caption
 
 
 def test_natural_and_forced_curves_are_two_figures() -> None:

@@ -54,6 +54,21 @@ def test_an_estimate_without_interval_is_never_a_gain() -> None:
     assert answer([effect("tl", 0.4, None, None)])[0] == "null"
 
 
+def test_a_handful_of_problems_is_no_gain_however_narrow_its_interval() -> None:
+    tone, text, _ = answer([effect("tl", 1.0, 1.0, 1.0) | {"problems": 2}])
+    assert tone == "missing"
+    assert text == "Too few problems to say: it takes at least 10."
+
+
+def test_without_declared_comparisons_the_first_variant_is_held_against_the_base() -> None:
+    study = small_study()
+    bare = study.statistics.model_copy(update={"comparisons": ()})
+    study = study.model_copy(update={"statistics": bare})
+    rows = [effect("tl", 0.16, 0.07, 0.2) | {"variant": "mitt-minus-base"}]
+    tones = {s.question: s.tone for s in headline(frame(rows), study)}
+    assert tones["Does mitt help, beside base?"] == "gain"
+
+
 def test_without_rows_it_says_so() -> None:
     assert {s.tone for s in headline(frame([]), small_study())} == {"missing"}
 
@@ -98,6 +113,7 @@ def test_the_key_table_gives_every_number_its_interval_and_problems() -> None:
         (-0.035, "points", "\u22123.5"),
         (-0.0001, "points", "0.0"),
         (231.6, "plain", "232"),
+        (0.00162, "plain", "0.0016"),
         (0.5, "plain", "0.50"),
         (None, "share", "n/a"),
         (float("nan"), "points", "n/a"),
@@ -184,7 +200,7 @@ def test_what_was_put_in_is_read_from_the_training_records() -> None:
         table.caption: table
         for table in ingredient_tables(small_study(), [record, again], {"evaluation": 120})
     }
-    assert tables["Every training of the organism"].rows[1] == ("two", "921,000", "5,200,000")
+    assert tables["Trainings of the organism"].rows[1] == ("two", "921,000", "5,200,000")
     shares = tables["Put in, by language"]
     assert shares.rows[1][:2] == ("Tagalog", "6 %")
     assert ("slip first pass", "0.2") in tables["Put in, for all languages"].rows
