@@ -7,6 +7,7 @@ assumption in its field, so that the report can print all of them without a seco
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 def setting(default: Any, text: str, *, assumed: str | None = None, **bounds: Any) -> Any:
     """A field of the study and its sentence; ``assumed`` says why no source gives the value."""
-    extra = {"assumed": assumed} if assumed else None
+    extra: dict[str, Any] | None = {"assumed": assumed} if assumed else None
     return Field(default, description=text, json_schema_extra=extra, **bounds)
 
 
@@ -292,8 +293,10 @@ class Study(Part):
 
 
 def _unknown_languages(study: Study) -> list[str]:
-    used = {"problems.language": (study.problems.language,)}
-    used["statistics.reference"] = (study.statistics.reference,)
+    used: dict[str, tuple[str, ...]] = {
+        "problems.language": (study.problems.language,),
+        "statistics.reference": (study.statistics.reference,),
+    }
     for name, variant in study.variants.items():
         place = f"variants.{name}"
         if variant.recipe:
@@ -331,7 +334,7 @@ def _unknown_variants(study: Study) -> list[str]:
 
 
 def _undeclared(
-    used: dict[str, tuple[str, ...]], declared: tuple[str, ...], kind: str
+    used: Mapping[str, tuple[str, ...]], declared: tuple[str, ...], kind: str
 ) -> list[str]:
     return [
         f"{place}: {name!r} is not under {kind} (declared: {', '.join(declared)})"

@@ -130,7 +130,8 @@ def _fields_at(location: Iterable[Any]) -> set[str]:
             kind = _inner(kind)
         if get_origin(kind) is not dict:
             kind = _inner(kind)
-    return set(kind.model_fields) if isinstance(kind, type) else set()
+    known = isinstance(kind, type) and issubclass(kind, BaseModel)
+    return set(kind.model_fields) if known else set()
 
 
 def _inner(annotation: Any) -> Any:

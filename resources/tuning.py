@@ -118,9 +118,9 @@ def _adapted(model: ModelFiles, settings: Adapter, device: str) -> PeftModel:
         adapted = get_peft_model(base, config)
     if device == "cuda":
         base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        base.enable_input_require_grads()
+        base.enable_input_require_grads()  # type: ignore[no-untyped-call]
     adapted.train()
-    return adapted  # type: ignore[return-value]
+    return adapted
 
 
 def _batches(rows: Sequence[TrainingRow], settings: Adapter) -> Iterator[list[TrainingRow]]:
@@ -152,7 +152,7 @@ def _learn(model: PeftModel, batch: Sequence[TrainingRow], device: str) -> float
             reduction="sum",
         )
         loss = summed / learned
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     return total
 

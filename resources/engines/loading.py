@@ -24,7 +24,7 @@ def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel
     from transformers.utils.logging import disable_progress_bar
 
     check_folder(model)
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             model.folder,
@@ -40,7 +40,7 @@ def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel
             f"model: {_first_line(problem)}. Give another model, or one with a text-only decoder"
         ) from problem
     loaded.to(torch.device(device))  # type: ignore[arg-type]
-    loaded.eval()
+    loaded.eval()  # type: ignore[no-untyped-call]
     return loaded
 
 
