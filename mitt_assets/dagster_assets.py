@@ -133,7 +133,7 @@ def _mapping(graph: Graph, step: Step, one: Input) -> dg.PartitionMapping | None
     if up != down and len(up) == 1 and taken[up[0]] == (OWN,):
         return dg.MultiToSingleDimensionPartitionMapping(up[0])
     if all(taken[name] == (OWN,) for name in up):
-        return None
+        return dg.IdentityPartitionMapping()
     if len(up) == 1:
         return _static(graph, up[0], down[0], taken[up[0]])
     return dg.MultiPartitionMapping(

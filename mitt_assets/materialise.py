@@ -137,6 +137,7 @@ class Maker:
             services=services,
             shards=shards,
             report=report,
+            command_for=lambda asset, partition: command_for(asset, partition, self.graph),
         )
 
     def _provenance(

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from mitt_assets.errors import MissingInputError
+from mitt_assets.errors import IntegrityError, MissingInputError
 from mitt_assets.lineage.canonical import JSON
 from mitt_assets.lineage.statement import Record
 from mitt_assets.lineage.store import Store, write_table
@@ -102,6 +102,7 @@ class Work:
     services: Services
     shards: ShardStore
     report: Callable[[Beat], None]
+    command_for: Callable[[str, str | None], str]
     computing: float = 0.0
     """Seconds spent in models so far."""
 
@@ -128,23 +129,40 @@ class Work:
     def table(self, name: str, partition: str | None = None) -> pl.DataFrame:
         """An input's table, its bytes verified; ``partition`` chooses among several."""
         if partition is None:
-            return self.store.table(self.record(name))
+            return self._table(self.record(name))
         chosen = [one for one in self.records[name] if one.partition == partition]
         if not chosen:
             raise MissingInputError(f"{self.asset}: input {name!r} has no partition {partition!r}")
-        return self.store.table(chosen[0])
+        return self._table(chosen[0])
 
     def tables(self, name: str) -> dict[str, pl.DataFrame]:
         """An input's tables by partition."""
-        return {str(one.partition): self.store.table(one) for one in self.records.get(name, [])}
+        return {str(one.partition): self._table(one) for one in self.records.get(name, [])}
+
+    def _table(self, record: Record) -> pl.DataFrame:
+        with self.remedy(record):
+            return self.store.table(record)
+
+    @contextmanager
+    def remedy(self, record: Record) -> Iterator[None]:
+        """Damage found inside is told with the command that makes the partition again."""
+        try:
+            yield
+        except IntegrityError as error:
+            command = self.command_for(record.asset, record.partition)
+            raise IntegrityError(f"{error} Make it again with: {command} --force") from error
 
     def file(self, name: str, file: str) -> bytes:
         """One file of an input, verified."""
-        return self.store.read(self.record(name), file)
+        record = self.record(name)
+        with self.remedy(record):
+            return self.store.read(record, file)
 
     def folder(self, name: str) -> Path:
         """All files of an input as a folder, verified."""
-        return self.store.folder(self.record(name))
+        record = self.record(name)
+        with self.remedy(record):
+            return self.store.folder(record)
 
     def beat(self, doing: str, done: int, total: int, tokens: int = 0) -> None:
         """Report progress."""

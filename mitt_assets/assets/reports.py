@@ -199,7 +199,8 @@ def joined(work: Work, table: str, usable: set[tuple[str, str]]) -> pl.DataFrame
         for record in work.records.get(f"{variant}/{table}", []):
             if (variant, str(record.partition)) in usable:
                 language, model = str(record.partition).split("|")
-                frame = work.store.table(record)
+                with work.remedy(record):
+                    frame = work.store.table(record)
                 added = {"language": language, "model": model, "variant": variant}
                 frames.append(frame.with_columns(**{k: pl.lit(v) for k, v in added.items()}))
     if frames:

@@ -43,6 +43,7 @@ def compute(items, tick):
 work = Work(
     study=SimpleNamespace(engine=SimpleNamespace(shard=2)), asset="a", partition=None, own={},
     variant=None, records={}, store=None, services=None, shards=Logged(), report=lambda beat: None,
+    command_for=lambda asset, partition: "",
 )
 with shards.lock():
     frame = work.in_shards(range(80), "making", compute)
@@ -103,6 +104,11 @@ def kill_with_children(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def shards_of(home: Path) -> set[Path]:
+    """Finished shards of whatever is being made."""
+    return {path for path in home.glob("*/scratch/shards/*/*") if path.is_file()}
+
+
 def content_root(study: Path) -> str:
     arguments = ["status", "--study", str(study), "--json", "--select", "base/probes"]
     return str(json.loads(mitt(*arguments))["content_root"])
@@ -115,12 +121,12 @@ def test_a_run_killed_twice_ends_with_the_same_content(
     study = study_file(engine={"shard": 1})
     home = tmp_path / "killed"
     monkeypatch.setenv("MITT_HOME", str(home))
-    for number in range(2):
+    for _ in range(2):
+        seen = shards_of(home)
         process = run_in_group(study)
         deadline = time.monotonic() + 60
-        shards_wanted = 2 + 3 * number
         while time.monotonic() < deadline and process.poll() is None:
-            if len([p for p in home.rglob("scratch/shards/*/*") if p.is_file()]) >= shards_wanted:
+            if shards_of(home) - seen:
                 break
             time.sleep(0.01)
         assert process.poll() is None, "the run ended before it could be killed"

@@ -55,7 +55,7 @@ def languages(**changes: object) -> dict[str, object]:
         ({"variants": {"mitt": {"recipe": {}}}}, ["variants", "base"]),
         (
             {"variants": {"base": {}, "x": {"recipe": {"source_languages": ["fr"]}}}},
-            ["variants.x.recipe.source_languages", "'fr'", "en, de, tl"],
+            ["variants.x.recipe.source_languages", "'fr'", "declared: de, en, tl"],
         ),
     ],
 )
@@ -100,8 +100,8 @@ def own_problems(tmp_path: Path, study_file: StudyFile, rows: list[dict[str, obj
         ({"answer": None}, ["answer", "mine.jsonl", "2"]),
         ({"answer": 61}, ["answer", "61", "60"]),
         ({"answer": "seven"}, ["answer", "seven"]),
-        ({"q_en": "  "}, ["q_en", "mine.jsonl", "2"]),
-        ({"q_de": ""}, ["q_de", "mine.jsonl"]),
+        ({"q_en": "  "}, ["question in en", "mine.jsonl", "2"]),
+        ({"q_de": ""}, ["question in de", "mine.jsonl", "2"]),
         ({"id": "a"}, ["'a'", "mine.jsonl"]),
         ({"q_en": PROBLEMS[0]["q_en"]}, ["same"]),
     ],
