@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mitt_assets.reporting.chart import Chart, Words, each_language, make_chart, points, select
-from mitt_assets.reporting.charts import BAND
+from mitt_assets.reporting.chart import (
+    BAND,
+    Chart,
+    Words,
+    each_language,
+    make_chart,
+    points,
+    select,
+)
 from mitt_assets.reporting.layout import (
     common_limits,
     curves_by_language,
@@ -52,7 +59,7 @@ def without_self(rows: pl.DataFrame, study: Study) -> pl.DataFrame:
     return rows.filter(~(rows["measure"].str.contains("to_english") & itself))
 
 
-def first_thoughts(frame: pl.DataFrame, study: Study) -> Chart | None:
+def initial_thoughts(frame: pl.DataFrame, study: Study) -> Chart | None:
     """Agreement of first thoughts: with each other, with the reference, in their language."""
     reference = language_name(study, study.statistics.reference)
     titles = {

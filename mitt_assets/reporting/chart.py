@@ -17,6 +17,8 @@ from mitt_assets.reporting.wording import number
 if TYPE_CHECKING:
     import polars as pl
 
+BAND = "Band or bar: the interval that resampling problems gives."
+"""Said below every figure."""
 DRAWN_POINTS = 64
 """Longest line drawn; more checkpoints than this are thinned evenly, the CSV keeps them all."""
 CSV_COLUMNS = (
@@ -93,7 +95,7 @@ def make_chart(
 
 
 def png(chart: Chart) -> bytes:
-    """A small picture of the chart (at most its first six panels) for asset metadata."""
+    """A small picture of the chart (of its first group of panels) for asset metadata."""
     from mitt_assets.reporting.render import picture
 
     return picture(chart.panels)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mitt_assets.reporting.agreement import initial_thoughts
 from mitt_assets.reporting.chart import (
+    BAND,
     Chart,
     Words,
     each_language,
@@ -49,6 +51,7 @@ __all__ = [
     "effect_by_gap",
     "fidelity",
     "gain",
+    "initial_thoughts",
     "lengths",
     "markdown_picture",
     "png",
@@ -58,7 +61,6 @@ __all__ = [
 
 AXES = {"tokens": "thinking tokens", "characters": "characters of thought", "steps": "steps"}
 CURVES = {"natural": "as the model stops by itself", "forced": "with a forced Wait"}
-BAND = "Band or bar: the interval that resampling problems gives."
 
 
 def accuracy(
@@ -94,6 +96,7 @@ def gain(frame: pl.DataFrame, study: Study) -> Chart | None:
     ]
     words = Words(
         "gain",
+        "initial_thoughts",
         "Gain from longer thinking",
         "Accuracy at the whole budget minus accuracy at the first checkpoint, in points and in per "
         f"cent of the latter. {BAND} A low start makes the ratio large and its interval wide.",

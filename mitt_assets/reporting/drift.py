@@ -9,8 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mitt_assets.reporting.chart import Chart, Words, each_language, make_chart, points, select
-from mitt_assets.reporting.charts import BAND
+from mitt_assets.reporting.chart import (
+    BAND,
+    Chart,
+    Words,
+    each_language,
+    make_chart,
+    points,
+    select,
+)
 from mitt_assets.reporting.layout import dots_by_language, in_order
 from mitt_assets.reporting.panels import Panel, Series
 from mitt_assets.reporting.style import (

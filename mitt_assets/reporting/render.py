@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mitt_assets.reporting.panels import BAR, NARROW, WIDE, Panel, draw
-from mitt_assets.reporting.style import INKS, PAPER, by_light_colour
+from mitt_assets.reporting.style import INKS, PAPER, TEXT, by_light_colour
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -178,9 +178,10 @@ def style_rules() -> str:
 
 
 def picture(panels: Sequence[Panel]) -> bytes:
-    """The first panels of a figure as one small PNG, below PICTURE_LIMIT."""
+    """The first group of a figure's panels as one small PNG, below PICTURE_LIMIT."""
+    first = [panel for panel in panels if panel.group == panels[0].group]
     for dots, shown, colours in ((80, 6, 48), (72, 6, 24), (60, 4, 16), (48, 1, 8)):
-        data = _png(panels[:shown], dots, colours)
+        data = _png(first[:shown], dots, colours)
         if len(data) < PICTURE_LIMIT:
             return data
     return data
@@ -191,18 +192,21 @@ def _png(panels: Sequence[Panel], dots: int, colours: int) -> bytes:
     from PIL import Image
 
     raw = io.BytesIO()
-    columns = min(len(panels), 3)
-    rows = -(-len(panels) // max(columns, 1))
+    columns = 2 if len(panels) == 4 else min(len(panels), 3)
+    rows = -(-len(panels) // columns)
     wide = max(panel.width for panel in panels)
     high = max(panel.height for panel in panels)
+    heading = 0.28 if panels[0].group else 0.0
     with mpl.rc_context(_SETTINGS):
-        figure = _figure(columns * wide, rows * high)
+        figure = _figure(columns * wide, rows * high + heading)
         figure.set_facecolor(PAPER.light)
+        figure.text(0.01, 0.995, panels[0].group, va="top", fontsize=10, color=TEXT.light)
+        share = rows * high / (rows * high + heading)
         for number, panel in enumerate(panels):
             left, bottom, width, height = _place(panel)
             column, row = number % columns, rows - 1 - number // columns
-            corner = ((column + left) / columns, (row + bottom) / rows)
-            draw(panel, figure.add_axes((*corner, width / columns, height / rows)))
+            corner = ((column + left) / columns, (row + bottom) / rows * share)
+            draw(panel, figure.add_axes((*corner, width / columns, height / rows * share)))
         figure.savefig(raw, format="png", dpi=dots, metadata={"Software": None})
     small = io.BytesIO()
     image = Image.open(raw).convert("RGB").quantize(colours, method=Image.Quantize.MEDIANCUT)

@@ -168,7 +168,7 @@ def _parts(frame: pl.DataFrame, study: Study) -> Iterable[Part]:
             "How alike thoughts are",
             "Samples of one problem beside each other, and each language beside the reference.",
             (
-                agreement.first_thoughts(frame, study),
+                agreement.initial_thoughts(frame, study),
                 agreement.along_the_thought(frame, study, "within"),
                 agreement.along_the_thought(frame, study, "to_english"),
                 agreement.across_languages(frame, study),

@@ -17,7 +17,7 @@ from mitt_assets.reporting import agreement, charts, drift
 from mitt_assets.reporting.chart import DRAWN_POINTS, Chart, describe, points, thinned
 from mitt_assets.reporting.data_table import data_table
 from mitt_assets.reporting.panels import Panel, Point, Series, _spread
-from mitt_assets.reporting.render import PICTURE_LIMIT, STYLES, svg
+from mitt_assets.reporting.render import PICTURE_LIMIT, STYLES, picture, svg
 from mitt_assets.reporting.style import (
     GRID,
     INKS,
@@ -44,7 +44,7 @@ ALL: dict[str, Callable[[pl.DataFrame, Study], Chart | None]] = {
     "metrics": charts.curve_metrics,
     "within": lambda rows, study: agreement.along_the_thought(rows, study, "within"),
     "kappa": agreement.across_languages,
-    "initial": agreement.first_thoughts,
+    "initial": charts.initial_thoughts,
     "lengths": charts.lengths,
     "gap": charts.effect_by_gap,
     "first": drift.first_thoughts,
@@ -109,6 +109,13 @@ def test_the_picture_is_a_small_png(name: str) -> None:
     assert struct.unpack(">I", data[16:20])[0] > 150
     assert data == charts.png(chart(name))
     assert charts.markdown_picture(data).startswith("![chart](data:image/png;base64,iVBOR")
+
+
+def test_the_picture_shows_one_group_only() -> None:
+    made = chart("effects")
+    first = [panel for panel in made.panels if panel.group == made.panels[0].group]
+    assert len(first) < len(made.panels)
+    assert picture(made.panels) == picture(first)
 
 
 @pytest.mark.parametrize("name", ALL)
