@@ -96,3 +96,7 @@ def _say(error: MittError) -> None:
     if os.environ.get("MITT_TRACE") == "1":
         raise error
     click.secho(f"Error: {error}", fg="red", err=True)
+
+
+if __name__ == "__main__":
+    main()

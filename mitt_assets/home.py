@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mitt_assets.errors import StorageError
 from mitt_assets.lineage.store import Store, open_store
 from mitt_assets.materialise import Maker
 from mitt_assets.study import Recipe, Split, Study, Variant
@@ -58,10 +59,24 @@ class Home:
             return
         import dagster as dg
 
-        with dg.DagsterInstance.from_config(str(self.dagster)) as instance:
+        with self.database(), dg.DagsterInstance.from_config(str(self.dagster)) as instance:
             instance.get_runs(limit=1)
             instance.event_log_storage.get_concurrency_keys()
         write_atomic(done, b"")
+
+    @contextmanager
+    def database(self) -> Iterator[None]:
+        """Turn any failure of the instance's database inside into a StorageError with a remedy."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            raise StorageError(
+                f"{self.dagster}: the instance's database cannot be used: {cause}. Free space"
+                " there, or set MITT_HOME to a folder that can be written, then run again."
+            ) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

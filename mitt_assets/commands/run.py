@@ -106,7 +106,7 @@ def _instance_ready(home: Home, slots: int) -> None:
     from mitt_assets.dagster_assets import POOL
     from mitt_assets.runner.reclaim import reclaim
 
-    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+    with home.database(), dg.DagsterInstance.from_config(str(home.dagster)) as instance:
         reclaim(instance)
         instance.event_log_storage.set_concurrency_slots(POOL, slots)
 

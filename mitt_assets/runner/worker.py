@@ -110,6 +110,8 @@ class _Bench:
             )
         except KeyboardInterrupt:
             return Failed("interrupted")
+        except Exception as error:  # the instance itself failed: its database, its disk
+            return Failed(f"{type(error).__name__}: {error}")
         if not result.success:
             return Failed(_reason(result))
         metadata = result.asset_materializations_for_node(self._assets[asset].op.name)[0].metadata
