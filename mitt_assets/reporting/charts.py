@@ -96,7 +96,6 @@ def gain(frame: pl.DataFrame, study: Study) -> Chart | None:
     ]
     words = Words(
         "gain",
-        "initial_thoughts",
         "Gain from longer thinking",
         "Accuracy at the whole budget minus accuracy at the first checkpoint, in points and in per "
         f"cent of the latter. {BAND} A low start makes the ratio large and its interval wide.",
