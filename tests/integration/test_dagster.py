@@ -25,7 +25,9 @@ def graph() -> Graph:
 
 
 @pytest.fixture(scope="module")
-def assets(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dg.AssetsDefinition]:
+def assets(
+    graph: Graph, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dg.AssetsDefinition]:
     folder = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MITT_HOME", str(folder))
@@ -73,7 +75,9 @@ def test_a_run_is_in_the_instance_with_its_content_as_version(
     study_file: Callable[..., Path],
 ) -> None:
     study = study_file()
-    mitt("run", "--study", str(study), "--select", "translations", "--language", "de", "--jobs", "1")
+    mitt(
+        "run", "--study", str(study), "--select", "translations", "--language", "de", "--jobs", "1"
+    )
     maker = open_maker(str(study))
     record = maker.store.current("translations", "de")
     assert record is not None
@@ -106,7 +110,9 @@ def test_materialising_in_dagster_is_seen_by_the_command_line(
             resources={"gpu": services},
         )
     assert result.success
-    assert "1 up to date" in mitt("run", "--study", str(study), "--select", "problems", "--jobs", "1")
+    assert "1 up to date" in mitt(
+        "run", "--study", str(study), "--select", "problems", "--jobs", "1"
+    )
 
 
 def test_a_failed_step_says_why_and_is_not_retried(study_file: Callable[..., Path]) -> None:
