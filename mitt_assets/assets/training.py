@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from mitt_assets.assets.models import verified_model
 from mitt_assets.assets.traces import Ask, generate
+from mitt_assets.errors import ModelError
 from mitt_assets.method.recipes import Questions, build_training_set, choose_problems
 from mitt_assets.study import Recipe
 from mitt_assets.work import Product, Work
 
 if TYPE_CHECKING:
+    from resources.engines.base import ModelFiles
     from resources.engines.tokenizer import ReasoningTokenizer
 
 LOSS_FILE = "loss.json"
@@ -44,6 +46,7 @@ def make_training_set(work: Work) -> Product:
     """Cut and mix the traces, and pair them with prompts."""
     recipe = recipe_of(work)
     model = verified_model(work)
+    _same_tokens(work, recipe, model)
     tokenizer = work.services.tokenizer(model)
     traces = work.table("training_traces")
     by_language = {str(language): rows for (language,), rows in traces.group_by("language")}
@@ -56,6 +59,21 @@ def make_training_set(work: Work) -> Product:
             "tokens": int(frame["token_ids"].list.len().sum()),
         },
     )
+
+
+def _same_tokens(work: Work, recipe: Recipe, model: ModelFiles) -> None:
+    """A teacher's traces are token ids, so it must share the student's tokenizer.
+
+    Raises ModelError if it does not.
+    """
+    if recipe.source_model == "self":
+        return
+    teacher = work.services.model_files(recipe.source_model)
+    if teacher.files.get("tokenizer.json") != model.files.get("tokenizer.json"):
+        raise ModelError(
+            f"variants.{work.variant}.recipe.source_model: {recipe.source_model} has another"
+            f" tokenizer than {model.slug}; choose a teacher with the same tokenizer.json"
+        )
 
 
 def _questions(work: Work, tokenizer: ReasoningTokenizer) -> Questions:
