@@ -31,9 +31,9 @@ def method_notes(study: Study) -> list[str]:
 def caveats(study: Study) -> list[str]:
     """Assumptions that are no single setting, and confounds."""
     found = [
-        "This is MITT-style tuning with the assumptions listed here. The paper's training data, "
-        "learning rate, number of generations and result tables could not be read, so no number "
-        "here reproduces one of its tables.",
+        "This is MITT-style, with the assumptions listed here. The paper's training data, learning "
+        "rate, number of generations and result tables could not be read, so no number here "
+        "reproduces one of its tables.",
         f"The initial thought is the first window of {study.windows.tokens} tokens, and agreement "
         "is the mean pairwise cosine between samples: no source states either.",
         "langid is wrong in one direction, towards English, on windows with few words. Shares of "
@@ -79,7 +79,7 @@ def _anchor(study: Study) -> list[str]:
         return []
     return [
         f"Variants with an anchor of whole traces ({', '.join(anchored)}) are tuned on the model's "
-        f"own samples at temperature {study.generation.temperature:g}, which hold fewer slips than "
-        "its training data. That alone can raise accuracy: compare them with each other, not "
-        "only with the base."
+        f"own samples at temperature {study.generation.temperature:g}, which can hold fewer "
+        "slips than its training data. That alone can raise accuracy: compare them with each "
+        "other, not only with the base."
     ]

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mitt_assets.reporting.panels import BAR, NARROW, WIDE, Panel, draw
+from mitt_assets.reporting.panels import BAR, NARROW, WIDE, Panel, Series, draw
 from mitt_assets.reporting.style import INKS, PAPER, TEXT, by_light_colour
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ STYLES = {
     **{f"fill: var(--{ink.name}); fill-opacity: 0.2": f"cb-{ink.name}" for ink in INKS},
 }
 """Styles of the drawings, by the class that replaces them in a page."""
+FILLED, HOLLOW = "\u25cf", "\u25cb"
 PICTURE_LIMIT = 15_000
 """Bytes of a picture in metadata: Dagster writes metadata into its event log."""
 
@@ -196,11 +197,11 @@ def _png(panels: Sequence[Panel], dots: int, colours: int) -> bytes:
     rows = -(-len(panels) // columns)
     wide = max(panel.width for panel in panels)
     high = max(panel.height for panel in panels)
-    heading = 0.28 if panels[0].group else 0.0
+    heading = 0.28 * (bool(panels[0].group) + bool(_key(panels[0])))
     with mpl.rc_context(_SETTINGS):
         figure = _figure(columns * wide, rows * high + heading)
         figure.set_facecolor(PAPER.light)
-        figure.text(0.01, 0.995, panels[0].group, va="top", fontsize=10, color=TEXT.light)
+        _head(figure, panels[0])
         share = rows * high / (rows * high + heading)
         for number, panel in enumerate(panels):
             left, bottom, width, height = _place(panel)
@@ -212,6 +213,24 @@ def _png(panels: Sequence[Panel], dots: int, colours: int) -> bytes:
     image = Image.open(raw).convert("RGB").quantize(colours, method=Image.Quantize.MEDIANCUT)
     image.save(small, format="PNG", optimize=True)
     return small.getvalue()
+
+
+def _key(panel: Panel) -> list[Series]:
+    """Series a picture must name itself: curves name theirs at their ends."""
+    named = panel.kind == "dots" and len(panel.series) > 1
+    return list(panel.series) if named else []
+
+
+def _head(figure: Figure, panel: Panel) -> None:
+    """The group's name, and below it the series in their colours."""
+    wide, high = figure.get_size_inches()
+    figure.text(0.01, 1 - 0.05 / high, panel.group, va="top", fontsize=10, color=TEXT.light)
+    at, line = 0.1, 0.33 if panel.group else 0.05
+    for series in _key(panel):
+        text = f"{HOLLOW if series.hollow else FILLED} {series.label}"
+        place = (at / wide, 1 - line / high)
+        figure.text(*place, text, va="top", fontsize=9, color=series.ink.light)
+        at += 0.2 + 0.085 * len(text)
 
 
 def markdown_picture(png: bytes, title: str = "chart") -> str:
