@@ -6,7 +6,6 @@ or a forced answer behind a prefix relies on. Numbers 0-70 are one token each, s
 number is copying a token.
 """
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +32,6 @@ CHAT_TEMPLATE = (
 )
 
 _PIECES = r"\n| ?[\p{L}\p{M}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]| +|\s"
-_SPACE = "Ġ"  # how byte-level BPE writes a space
 
 
 def train_tokenizer() -> "PreTrainedTokenizerFast":
@@ -45,6 +43,7 @@ def train_tokenizer() -> "PreTrainedTokenizerFast":
         bos_token=BOS,
         eos_token=EOS,
         pad_token=PAD,
+        unk_token=PAD,  # never met by byte-level BPE; named, so that no class adds one of its own
         chat_template=CHAT_TEMPLATE,
         clean_up_tokenization_spaces=False,
         model_max_length=recipe().model["max_position_embeddings"],
@@ -89,18 +88,16 @@ def _texts(count: int) -> list[str]:
 
 
 def _with_numbers(bpe: "Tokenizer") -> "Tokenizer":
-    """Put the merges that build 0-70, bare and behind a space, before all learned ones."""
-    from tokenizers import AddedToken, Tokenizer
+    """Add 0-70, bare and behind a space, as tokens that are found before any splitting.
 
-    raw = json.loads(bpe.to_str())
-    vocabulary: dict[str, int] = raw["model"]["vocab"]
+    Merges would not do: for the Qwen2 shape `AutoTokenizer` replaces the splitting rules of a
+    tokenizer by Qwen2's own, which cut numbers into digits. Added tokens stay whole under both.
+    """
+    from tokenizers import AddedToken
+
     highest = recipe().tokenizer["highest_number"]
-    merges = [[str(n // 10), str(n % 10)] for n in range(10, highest + 1)]
-    merges += [[_SPACE, str(n)] for n in range(highest + 1)]
-    for left, right in merges:
-        vocabulary.setdefault(left + right, len(vocabulary))
-    raw["model"]["merges"] = merges + raw["model"]["merges"]
-    whole = Tokenizer.from_str(json.dumps(raw))
-    whole.add_special_tokens([AddedToken(token, normalized=False) for token in SPECIAL])
-    whole.add_tokens([AddedToken(token, normalized=False) for token in (THINK, END_THINK)])
-    return whole
+    numbers = [str(n) for n in range(10, highest + 1)] + [f" {n}" for n in range(highest + 1)]
+    bpe.add_tokens([AddedToken(number, normalized=False) for number in numbers])
+    bpe.add_special_tokens([AddedToken(token, normalized=False) for token in SPECIAL])
+    bpe.add_tokens([AddedToken(token, normalized=False) for token in (THINK, END_THINK)])
+    return bpe

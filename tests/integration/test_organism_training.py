@@ -45,7 +45,10 @@ def test_the_folder_is_a_plain_checkpoint_with_its_record(
     assert type(model).__name__ == "Qwen2ForCausalLM"
     assert model.dtype == torch.float32
     assert 850_000 < model.num_parameters() < 1_000_000
-    assert model.config.eos_token_id == AutoTokenizer.from_pretrained(str(out)).eos_token_id
+    tokenizer = AutoTokenizer.from_pretrained(str(out))
+    assert model.config.eos_token_id == tokenizer.eos_token_id
+    assert len(tokenizer) == model.config.vocab_size
+    assert len(tokenizer(" 12 + 7 = 19.\n")["input_ids"]) == 7, "numbers must stay whole"
     assert (out / "model.safetensors").stat().st_size < 4_000_000
     record = json.loads((out / "training.json").read_text(encoding="utf-8"))
     assert record["tokens_seen"] >= record["budget_tokens"] == BUDGET

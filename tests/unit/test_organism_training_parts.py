@@ -125,6 +125,7 @@ def test_a_shipped_tokenizer_is_the_one_that_is_trained_here(
     from transformers import AutoTokenizer
 
     shipped = AutoTokenizer.from_pretrained(str(checkpoint_path(slug)))
+    assert len(shipped) == recipe().tokenizer["vocabulary"]
     rng = random.Random(0)
     for scenario in draw_scenarios("training", 20, 0):
         trace = make_trace(scenario, rng.choice(LANGUAGES), rng)
