@@ -7,6 +7,7 @@ import socket
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -72,7 +73,18 @@ def _asset(
 
 def own_tags() -> dict[str, str]:
     """Which process a run is in, so that a dead one can be told from a slow one."""
-    return {HOST_TAG: socket.gethostname(), PID_TAG: str(os.getpid())}
+    return {HOST_TAG: socket.gethostname(), PID_TAG: process_name(os.getpid()) or ""}
+
+
+def process_name(pid: int) -> str | None:
+    """A process by its number and the tick it began, since numbers are used again; None if gone."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    after_name = status.rpartition(")")[2].split()
+    # proc(5): the state is field 3, the start time field 22.
+    return None if after_name[0] == "Z" else f"{pid}:{after_name[19]}"
 
 
 def metadata_of(made: Made) -> dict[str, Any]:

@@ -1,17 +1,16 @@
 """Runs whose process is gone: said to be failed, their pool slots freed.
 
 Dagster's default launcher has no health check, so a process killed with -9 would hold its slot
-until somebody noticed. Every run carries its host and pid; a run of this host whose pid is no more
-is dead.
+until somebody noticed. Every run carries its host and process from its first moment; a run of this
+host whose process is no more is dead.
 """
 
 from __future__ import annotations
 
-import os
 import socket
 from typing import TYPE_CHECKING
 
-from mitt_assets.dagster_assets import HOST_TAG, PID_TAG
+from mitt_assets.dagster_assets import HOST_TAG, PID_TAG, process_name
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -22,7 +21,12 @@ def reclaim(instance: dg.DagsterInstance) -> list[str]:
     import dagster as dg
 
     unfinished = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING],
+        statuses=[
+            dg.DagsterRunStatus.NOT_STARTED,
+            dg.DagsterRunStatus.STARTING,
+            dg.DagsterRunStatus.STARTED,
+            dg.DagsterRunStatus.CANCELING,
+        ],
         tags={HOST_TAG: socket.gethostname()},
     )
     dead = [run for run in instance.get_runs(unfinished) if not _alive(run.tags.get(PID_TAG, ""))]
@@ -32,13 +36,6 @@ def reclaim(instance: dg.DagsterInstance) -> list[str]:
     return [run.run_id for run in dead]
 
 
-def _alive(pid: str) -> bool:
-    if not pid.isdigit():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _alive(name: str) -> bool:
+    pid = name.partition(":")[0]
+    return pid.isdigit() and process_name(int(pid)) == name

@@ -76,7 +76,7 @@ class _Bench:
         import dagster as dg
 
         from mitt_assets.assets.chain import build_graph
-        from mitt_assets.dagster_assets import assets_of
+        from mitt_assets.dagster_assets import assets_of, own_tags
         from mitt_assets.home import Home, limited
         from mitt_assets.materialise import Maker
         from mitt_assets.study_file import load_study
@@ -92,6 +92,7 @@ class _Bench:
         self._assets = assets_of(graph, maker, self._tell)
         self._instance = dg.DagsterInstance.from_config(str(home.dagster))
         self._dg = dg
+        self._tags = own_tags()
         if self._services.device() == "cpu":
             _set_torch_threads(job.threads)
 
@@ -105,7 +106,7 @@ class _Bench:
                 instance=self._instance,
                 resources={"gpu": self._services},
                 run_config=QUIET,
-                tags={"mitt/by": "mitt run"},
+                tags={"mitt/by": "mitt run", **self._tags},
                 raise_on_error=False,
             )
         except KeyboardInterrupt:

@@ -158,7 +158,7 @@ def test_a_dead_run_is_failed_and_its_pool_slot_freed(study_file: Callable[..., 
         run = instance.create_run_for_job(
             holder,
             status=dg.DagsterRunStatus.STARTED,
-            tags={HOST_TAG: socket.gethostname(), PID_TAG: str(gone.pid)},
+            tags={HOST_TAG: socket.gethostname(), PID_TAG: f"{gone.pid}:1"},
         )
         assert storage.claim_concurrency_slot(POOL, run.run_id, "hold").is_claimed
         assert not storage.claim_concurrency_slot(POOL, "another", "hold").is_claimed
