@@ -6,7 +6,9 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection
+from threading import Thread
 from typing import Any
 
 from mitt_assets.work import Beat
@@ -44,6 +46,7 @@ class Failed:
 def serve(pipe: Connection, job: Job) -> None:
     """Answer tasks from ``pipe`` until it sends None. Runs in a process of its own."""
     _own_process(job.threads)
+    Thread(target=_end_with_parent, daemon=True).start()
     try:
         bench = _Bench(pipe, job)
     except Exception as error:
@@ -67,6 +70,14 @@ def _own_process(threads: int) -> None:
         os.environ[name] = str(threads)
     os.environ.setdefault("POLARS_MAX_THREADS", str(threads))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed must not go on, or wait for a pool slot for ever."""
+    parent = parent_process()
+    while parent is not None and parent.is_alive():
+        time.sleep(1.0)
+    os._exit(1)
 
 
 class _Bench:
