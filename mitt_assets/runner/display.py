@@ -59,7 +59,8 @@ class Display:
         head = f"[{over}/{len(self.pool.plan.tasks)}] {label(*task)}"
         if isinstance(outcome, Failed):
             self.console.print(f"[red]{escape(head)} failed[/red]", highlight=False)
-            self.console.print(Text(outcome.message, style="red"), highlight=False)
+            # Not wrapped: paths and commands in it must survive being copied.
+            self.console.print(Text(outcome.message, style="red"), highlight=False, soft_wrap=True)
             return
         self.busy += outcome.seconds
         self.model += outcome.model_seconds

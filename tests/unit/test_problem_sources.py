@@ -77,7 +77,7 @@ class TestOrganism:
         assert {name: len(rows) for name, rows in loaded.items()} == {
             "evaluation": 120,
             "development": 60,
-            "training": 192,
+            "training": 96,
         }
         first = loaded["evaluation"][0]
         assert set(first.questions) == set(settings.languages)
