@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from mitt_assets.assets.models import adapter_folder, verified_model
 from mitt_assets.errors import MissingInputError
 from mitt_assets.method.forcing import ForcedTrace, ForcingSettings, Prompt, force_budget
 from mitt_assets.method.identity import request_id, seed_of
-from mitt_assets.method.requests import Sampling
+from mitt_assets.method.requests import Continuation, Request, Sampling
 from mitt_assets.tables import TRACES
 from mitt_assets.work import Product, Tick, Work
 
@@ -114,11 +114,25 @@ def _shard(
         eos=tokenizer.eos,
     )
     with work.model_time():
-        forced = force_budget(
-            prompts, lambda requests: engine.generate(requests, sampling, tick), settings=settings
-        )
+        forced = force_budget(prompts, _by_rounds(engine, sampling, tick), settings=settings)
     rows = zip(shard, prompts, forced, strict=True)
     return _frame([_row(work, tokenizer, purpose, *one) for one in rows])
+
+
+def _by_rounds(
+    engine: TraceEngine, sampling: Sampling, tick: Tick
+) -> Callable[[Sequence[Request]], list[Continuation]]:
+    """The engine as budget forcing calls it, its tokens added up over the rounds of a shard."""
+    before = 0
+
+    def generate_round(requests: Sequence[Request]) -> list[Continuation]:
+        nonlocal before
+        start = before
+        found = engine.generate(requests, sampling, lambda done, tokens: tick(done, start + tokens))
+        before += sum(len(one.tokens) for one in found)
+        return found
+
+    return generate_round
 
 
 def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
