@@ -17,6 +17,8 @@ COMMANDS = {
     "study": ("mitt_assets.commands.study:study", "Start, show and validate a study file."),
     "run": ("mitt_assets.commands.run:run", "Materialise what is missing or stale."),
     "status": ("mitt_assets.commands.status:status", "What is made, stale or missing, and why."),
+    "check": ("mitt_assets.commands.check:check", "Judge what is stored; make nothing."),
+    "accept": ("mitt_assets.commands.check:accept", "Use refused data nevertheless, on record."),
     "ui": ("mitt_assets.commands.ui:ui", "The graph and its runs in the browser."),
     "prompt": ("mitt_assets.commands.prompt:prompt", "The exact text and tokens a model is sent."),
     "export": ("mitt_assets.commands.export:export", "Tables as parquet, CSV or JSON lines."),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from checks.dagster_checks import checks_of
 from mitt_assets.assets.chain import build_graph
 from mitt_assets.dagster_assets import assets_of
 from mitt_assets.home import Home
@@ -23,6 +24,7 @@ def build() -> dg.Definitions:
     maker = Maker(graph, home.store(), home.scratch)
     return dg.Definitions(
         assets=list(assets_of(graph, maker).values()),
+        asset_checks=list(checks_of(graph, maker).values()),
         resources={"gpu": GPUResource(study=str(find()), cache=str(home.cache))},
         executor=dg.in_process_executor,
     )

@@ -27,3 +27,7 @@ class StorageError(MittError):
 
 class ModelError(MittError):
     """A model, tokenizer, adapter or encoder cannot serve: wrong family, no tags, no files."""
+
+
+class RefusedError(MittError):
+    """An input's checks failed or were not run; names it, the reason and the commands that help."""

@@ -10,14 +10,17 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from checks.gate import Gate
 from mitt_assets import partitions
-from mitt_assets.errors import MissingInputError
+from mitt_assets.errors import MissingInputError, RefusedError
 from mitt_assets.graph import Graph, Step
 from mitt_assets.lineage import canonical, environment
-from mitt_assets.lineage.staleness import Expected, Reason, explain
+from mitt_assets.lineage.canonical import JSON
+from mitt_assets.lineage.staleness import LEFT_OUT, Expected, Reason, explain
 from mitt_assets.lineage.statement import Provenance, Record, label
 from mitt_assets.lineage.store import Store, write_table
 from mitt_assets.tables import TABLES
@@ -46,10 +49,15 @@ class Maker:
     store: Store
     scratch: Path
 
+    @cached_property
+    def gate(self) -> Gate:
+        """Who may read what: no input is read that it refuses."""
+        return Gate(self.graph, self.store)
+
     def expected(self, asset: str, partition: str | None) -> Expected:
         """What a fresh record of this partition would say it was made from.
 
-        Inputs that are read where they exist count only where they exist.
+        Inputs that are read where they exist count only where they exist and passed.
         """
         step = self.graph.step(asset)
         optional = {one.name for one in step.inputs if not one.required}
@@ -57,15 +65,48 @@ class Maker:
             pair
             for name, taken in self.graph.inputs(asset, partition).items()
             for pair in taken
-            if name not in optional or self.store.current(*pair) is not None
+            if name not in optional or self.absence(*pair) is None
         )
+        left_out = self.left_out(asset, partition)
         return Expected(
             asset=asset,
             partition=partition,
             code=code_of(step),
-            study_slice=self.graph.slice(asset, partition),
+            study_slice={
+                **self.graph.slice(asset, partition),
+                **({LEFT_OUT: left_out} if left_out else {}),
+            },
             dependencies=tuple(dict.fromkeys(pairs)),
         )
+
+    def required(self, asset: str, partition: str | None) -> Record:
+        """The current record of a partition. Raises MissingInputError if it was never made."""
+        record = self.store.current(asset, partition)
+        if record is None:
+            command = command_for(asset, partition, self.graph)
+            raise MissingInputError(
+                f"{label(asset, partition)} has not been made; make it with: {command}"
+            )
+        return record
+
+    def absence(self, asset: str, partition: str | None) -> str | None:
+        """Why a partition is not read where it may be absent; None if it is read."""
+        record = self.store.current(asset, partition)
+        return "not materialised" if record is None else self.gate.refusal(record)
+
+    def left_out(self, asset: str, partition: str | None) -> dict[str, str]:
+        """What a report does without, here and in the reports it reads, each with the reason."""
+        step = self.graph.step(asset)
+        found: dict[str, str] = {}
+        for name, pairs in self.graph.inputs(asset, partition).items():
+            if not next(one for one in step.inputs if one.name == name).required:
+                for pair in pairs:
+                    absence = self.absence(*pair)
+                    if absence is not None:
+                        found[label(*pair)] = absence
+                    elif not self.graph.step(pair[0]).dimensions:
+                        found.update(self.left_out(*pair))
+        return found
 
     def reasons(self, asset: str, partition: str | None) -> list[Reason]:
         """Why a partition must be made (again); empty if it is as it should be."""
@@ -107,15 +148,30 @@ class Maker:
         for name, pairs in self.graph.inputs(asset, partition).items():
             found[name] = []
             for pair in pairs:
-                record = self.store.current(*pair)
-                if record is not None:
-                    found[name].append(record)
-                elif required[name]:
-                    raise MissingInputError(
-                        f"{label(asset, partition)} needs {label(*pair)}, which has not been made;"
-                        f" make it with: {command_for(*pair, self.graph)}"
-                    )
+                record = self._input(label(asset, partition), pair, required[name])
+                found[name] += [record] if record else []
         return found
+
+    def _input(self, reader: str, pair: tuple[str, str | None], required: bool) -> Record | None:
+        """One input's record, past the gate; None if it is absent and may be.
+
+        Raises MissingInputError or RefusedError, with the commands that help, if it may not be.
+        """
+        record = self.store.current(*pair)
+        refusal = None if record is None else self.gate.refusal(record)
+        if record is not None and refusal is None:
+            return record
+        if not required:
+            return None
+        if record is None:
+            raise MissingInputError(
+                f"{reader} needs {label(*pair)}, which has not been made;"
+                f" make it with: {command_for(*pair, self.graph)}"
+            )
+        raise RefusedError(
+            f"{reader} is refused its input {refusal}. Look at it with:"
+            f" {command_for(*pair, self.graph, 'check')}"
+        )
 
     def _work(
         self,
@@ -127,6 +183,8 @@ class Maker:
         shards: ShardStore,
     ) -> Work:
         return Work(
+            left_out=self.left_out(step.asset, partition),
+            overrides=self._overrides(records),
             study=self.graph.study,
             asset=step.asset,
             partition=partition,
@@ -148,11 +206,11 @@ class Maker:
         run_id: str,
         started: str,
     ) -> Provenance:
-        unique = {(r.asset, r.partition): r for taken in records.values() for r in taken}
+        unique = _each(records)
         return Provenance(
             asset=expected.asset,
             partition=expected.partition,
-            dependencies=tuple(record.dependency() for record in unique.values()),
+            dependencies=tuple(record.dependency() for record in unique),
             study_slice=expected.study_slice,
             code={"version": expected.code, **environment.code_state()},
             environment=environment.environment(),
@@ -162,7 +220,19 @@ class Maker:
             parameters=product.parameters,
             seeds=product.seeds,
             materials=product.materials,
+            overrides=self._overrides(records),
         )
+
+    def _overrides(self, records: dict[str, list[Record]]) -> tuple[JSON, ...]:
+        """Every acceptance that the inputs rest on, once."""
+        found = [one for record in _each(records) for one in self.gate.overrides(record)]
+        return tuple(dict(sorted((canonical.digest(one), one) for one in found)).values())
+
+
+def _each(records: dict[str, list[Record]]) -> list[Record]:
+    """The records behind all inputs, each once."""
+    unique = {(r.asset, r.partition): r for taken in records.values() for r in taken}
+    return list(unique.values())
 
 
 def code_of(step: Step) -> str:
@@ -170,11 +240,11 @@ def code_of(step: Step) -> str:
     return environment.code_version((*step.code, *FRAMEWORK))
 
 
-def command_for(asset: str, partition: str | None, graph: Graph) -> str:
-    """The command that makes a partition."""
+def command_for(asset: str, partition: str | None, graph: Graph, verb: str = "run") -> str:
+    """The command that makes a partition, or does something else with it."""
     own = partitions.parse(graph.step(asset).dimensions, partition)
     flags = "".join(f" --{name} {value}" for name, value in own.items())
-    return f"mitt run --select {asset}{flags}"
+    return f"mitt {verb} --select {asset}{flags}"
 
 
 def _files(step: Step, product: Product) -> dict[str, bytes | Path]:

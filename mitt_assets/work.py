@@ -103,6 +103,10 @@ class Work:
     shards: ShardStore
     report: Callable[[Beat], None]
     command_for: Callable[[str, str | None], str]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """What a report does without, by label, and why."""
+    overrides: Sequence[JSON] = ()
+    """Acceptances of refused data that the inputs rest on."""
     computing: float = 0.0
     """Seconds spent in models so far."""
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.commandline import mitt
+
 MINIATURE = {
     "name": "mini",
     "languages": {
@@ -61,6 +63,25 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("MITT_STUDY", raising=False)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     return home
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """One whole run of the miniature study: (home, study file)."""
+    folder = tmp_path_factory.mktemp("finished")
+    study = folder / "study.yaml"
+    study.write_text(yaml.safe_dump(MINIATURE), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MITT_HOME", str(folder / "home"))
+        mitt("run", "--study", str(study), "--jobs", "2")
+    return folder / "home", study
+
+
+@pytest.fixture
+def done(finished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The finished study, its home set; read only."""
+    monkeypatch.setenv("MITT_HOME", str(finished[0]))
+    return finished[1]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mitt_assets import partitions
 from mitt_assets.graph import Input, Step
+from mitt_assets.lineage.statement import label
 from mitt_assets.partitions import LANGUAGE_MODEL, NONE
 from mitt_assets.study import Study
 from mitt_assets.work import Product, Work
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 REPORTS = ("scaling", "variant_effects", "drift", "consistency", "tokens")
 REPORT_FILE = "report.html"
 SAMPLED = ("traces", "windows", "probes")
+CHAIN = ("traces", "probes", "windows", "consistency")
 SETTINGS = (
     "title",
     "variants",
@@ -70,6 +72,7 @@ def make_page(work: Work) -> Product:
         estimates=estimates,
         samples=_samples(work),
         left_out=_left_out(work),
+        overrides=_overrides(work),
         content=_contents(work),
         organism=_training_records(work.study),
         problem_counts=_counts(work),
@@ -103,15 +106,28 @@ def _samples(work: Work) -> list[SampleTrace]:
 
 
 def _left_out(work: Work) -> list[tuple[str, str, str]]:
-    """Partitions the study has but no number of the page rests on."""
-    if not work.has("reports/scaling"):
-        return []
-    used = {(one.asset, one.partition) for one in work.record("reports/scaling").dependencies}
+    """The first table of each chain that is not there or was refused, and why.
+
+    What comes after it in the chain is missing for the same reason.
+    """
+    found = []
+    for variant in work.study.variants:
+        for key in partitions.keys(work.study, LANGUAGE_MODEL):
+            chain = [(f"{variant}/{table}", str(key)) for table in CHAIN]
+            reasons = [(*one, work.left_out.get(label(*one), "")) for one in chain]
+            found += [one for one in reasons if one[2]][:1]
+    return found
+
+
+def _overrides(work: Work) -> list[tuple[str, str, str]]:
+    """Data accepted in spite of its checks: what, which, and who says why."""
     return [
-        (f"{variant}/probes", str(key), "not materialised")
-        for variant in work.study.variants
-        for key in partitions.keys(work.study, LANGUAGE_MODEL)
-        if (f"{variant}/probes", key) not in used
+        (
+            str(one["asset"]),
+            str(one["partition"] or ""),
+            f"{'; '.join(one['checks'])}. Accepted by {one['by']}: {one['reason']}",
+        )
+        for one in work.overrides
     ]
 
 

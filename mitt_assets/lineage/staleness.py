@@ -17,6 +17,8 @@ from mitt_assets.lineage.store import Store
 Kind = Literal["missing", "code", "study", "input", "input-missing", "input-stale", "damaged"]
 Key = tuple[str, str | None]
 _SHOWN = 60
+LEFT_OUT = "left out"
+"""In a study slice: what a report did without, by label, and why."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,16 @@ class Reason:
         return {
             "missing": f"{self.field} was never made",
             "code": f"the code of the step changed: {was} → {now}",
-            "study": f"the study's {self.field} changed: {was} → {now}",
+            "study": f"{self._study_field()} changed: {was} → {now}",
             "input": self._input_sentence(was, now),
             "input-missing": f"the input {self.field} is missing",
             "input-stale": f"the input {self.field} is itself to be made again",
             "damaged": f"{self.field} is damaged: recorded {was}, found {now}",
         }[self.kind]
+
+    def _study_field(self) -> str:
+        left_out = self.field.startswith(f"{LEFT_OUT}.")
+        return self.field.replace(".", " ", 1) if left_out else f"the study's {self.field}"
 
     def _input_sentence(self, was: str, now: str) -> str:
         if self.was is None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-import yaml
 
 import mitt_assets
 from mitt_assets.home import open_maker
@@ -19,25 +18,6 @@ from tests.conftest import MINIATURE
 
 def status(study: Path) -> dict[str, Any]:
     return dict(json.loads(mitt("status", "--study", str(study), "--json")))
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """One whole run of the miniature study: (home, study file)."""
-    folder = tmp_path_factory.mktemp("finished")
-    study = folder / "study.yaml"
-    study.write_text(yaml.safe_dump(MINIATURE), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MITT_HOME", str(folder / "home"))
-        mitt("run", "--study", str(study), "--jobs", "2")
-    return folder / "home", study
-
-
-@pytest.fixture
-def done(finished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The finished study, its home set; read only."""
-    monkeypatch.setenv("MITT_HOME", str(finished[0]))
-    return finished[1]
 
 
 def test_everything_is_made_and_fresh(done: Path) -> None:

@@ -1,0 +1,141 @@
+"""Suites as Dagster asset checks: per partition, one that blocks and one that warns.
+
+The only file that uses what Dagster calls a preview: partitions on a check, without which a failing
+German partition is hidden by an English one that passes. If that interface moves, this file moves.
+"""
+
+# No `from __future__ import annotations`: Dagster reads the type of a check's context.
+
+import json
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from checks.verdicts import Outcome, Verdict, keep
+from mitt_assets.errors import MittError
+from mitt_assets.graph import Graph, Step
+from mitt_assets.lineage.statement import label
+from mitt_assets.materialise import Maker
+
+SOUND, PLAUSIBLE = "sound", "plausible"
+POOL = "gpu"
+TOLD = 2_000
+"""Characters of failing rows in the metadata of one check."""
+
+
+def checks_of(graph: Graph, maker: Maker) -> dict[str, dg.AssetChecksDefinition]:
+    """The checks of every asset, by asset."""
+    from mitt_assets.dagster_assets import key_of, partitions_definition
+
+    def specs(step: Step) -> list[dg.AssetCheckSpec]:
+        where = partitions_definition(graph, step.dimensions)
+        return [
+            dg.AssetCheckSpec(
+                SOUND,
+                asset=key_of(step.asset),
+                description="What reads this partition may rely on it; if not, nothing reads it.",
+                blocking=True,
+                partitions_def=where,
+            ),
+            dg.AssetCheckSpec(
+                PLAUSIBLE,
+                asset=key_of(step.asset),
+                description="Nothing here that a person should look at.",
+                partitions_def=where,
+            ),
+        ]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return {step.asset: _check(step, specs(step), maker) for step in graph.steps.values()}
+
+
+def judge_and_keep(maker: Maker, asset: str, partition: str | None, services: Any) -> Verdict:
+    """Judge what is stored of a partition and keep the verdict.
+
+    Raises MissingInputError if it was never made, SuiteBrokenError if the suite cannot judge.
+    """
+    from checks.judge import judge
+    from checks.subject import Subject
+
+    record = maker.required(asset, partition)
+    verdict = judge(Subject(maker.graph, maker.store, record, services))
+    keep(maker.store, verdict)
+    return verdict
+
+
+def _check(step: Step, specs: list[dg.AssetCheckSpec], maker: Maker) -> dg.AssetChecksDefinition:
+    name = f"check_{step.asset.replace('/', '__').replace('-', '_').replace('.', '_')}"
+
+    @dg.multi_asset_check(
+        specs=specs,
+        name=name,
+        pool=POOL if step.gpu else None,
+        required_resource_keys={"gpu"},
+    )
+    def body(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        partition = str(context.partition_key) if context.has_partition_key else None
+        try:
+            verdict = judge_and_keep(maker, step.asset, partition, context.resources.gpu)
+        except MittError as error:
+            yield from _unjudged(label(step.asset, partition), error)
+            return
+        yield _result(PLAUSIBLE, verdict, verdict.warnings)
+        # Last: a blocking failure ends the step where it is yielded.
+        yield _result(SOUND, verdict, verdict.blocking)
+
+    return body
+
+
+def _unjudged(place: str, error: MittError) -> Iterator[dg.AssetCheckResult]:
+    """The bytes cannot be read, or the suite is broken: nothing is known about the data."""
+    said = f"{place} could not be judged: {type(error).__name__}: {error}"
+    for name, severity in (
+        (PLAUSIBLE, dg.AssetCheckSeverity.WARN),
+        (SOUND, dg.AssetCheckSeverity.ERROR),
+    ):
+        yield dg.AssetCheckResult(
+            passed=False,
+            check_name=name,
+            severity=severity,
+            description=said,
+            metadata={"judged": False},
+        )
+
+
+def _result(name: str, verdict: Verdict, failed: list[Outcome]) -> dg.AssetCheckResult:
+    critical = name == SOUND
+    asked = [one for one in verdict.outcomes if (one.severity == "critical") == critical]
+    return dg.AssetCheckResult(
+        passed=not failed,
+        check_name=name,
+        severity=dg.AssetCheckSeverity.ERROR if critical else dg.AssetCheckSeverity.WARN,
+        description="; ".join(one.sentence() for one in failed) or None,
+        metadata={
+            "judged": True,
+            "expectations": len(asked),
+            "failed": len(failed),
+            "suite": verdict.suite,
+            "content": verdict.content,
+            "library": verdict.library,
+            **({"failing rows": dg.MetadataValue.table(_table(failed))} if failed else {}),
+        },
+    )
+
+
+def _table(failed: list[Outcome]) -> list[dg.TableRecord]:
+    """Failing rows as a table of plain texts, which the UI renders as they are."""
+    return [
+        dg.TableRecord(
+            {
+                "expectation": one.says,
+                "values": one.values,
+                "rows": str(one.count),
+                "some": json.dumps(list(one.rows), ensure_ascii=False)[:TOLD],
+            }
+        )
+        for one in failed
+    ]

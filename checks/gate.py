@@ -1,0 +1,113 @@
+"""The gate: data whose checks failed is read by nobody.
+
+Dagster's blocking checks hold within one run. This holds in every run, because every input passes
+here before it is read, whoever reads it. Somebody may accept a refused partition by name; that is
+written into every statement that rests on it, and the report shows it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from checks import verdicts
+from checks.verdicts import Verdict
+from mitt_assets.graph import Graph
+from mitt_assets.lineage import canonical
+from mitt_assets.lineage.canonical import JSON
+from mitt_assets.lineage.statement import Record, label
+from mitt_assets.lineage.store import Store
+
+TOLD = 3
+"""Failed expectations named in a refusal; the verdict has them all."""
+
+
+@dataclass
+class Gate:
+    """Answers whether a record may be read."""
+
+    graph: Graph
+    store: Store
+    _suites: dict[str, str] = field(default_factory=dict)
+
+    def suite(self, record: Record) -> str:
+        """The digest of the suite a record is to be judged by."""
+        if record.statement not in self._suites:
+            self._suites[record.statement] = verdicts.suite_of(self.graph, record)
+        return self._suites[record.statement]
+
+    def verdict(self, record: Record) -> Verdict | None:
+        """What the present suite said of a record; None if it was not asked."""
+        return verdicts.find(self.store, record.content, self.suite(record))
+
+    def refusal(self, record: Record) -> str | None:
+        """Why a record may not be read, in one sentence; None if it may."""
+        own = self._failure(record)
+        if own is not None:
+            return own
+        for ancestor in self._ancestors(record):
+            failed = self._failure(ancestor)
+            if failed is not None:
+                return f"{label(record.asset, record.partition)} rests on {failed}"
+        return None
+
+    def overrides(self, record: Record) -> list[JSON]:
+        """Every acceptance of refused data that a record, or what it was made from, rests on."""
+        own = self.override(record) if self._failed(record) else None
+        return [*([own] if own else []), *record.overrides]
+
+    def override(self, record: Record) -> JSON | None:
+        """The acceptance of this record in spite of its checks, if somebody gave one."""
+        data = self.store.storage.read_pointer(_override(record.content, self.suite(record)))
+        return None if data is None else json.loads(data)
+
+    def accept(self, record: Record, reason: str, by: str, when: str) -> JSON:
+        """Accept a record whose checks failed; returns what was written down."""
+        verdict = self.verdict(record)
+        said = {
+            "asset": record.asset,
+            "partition": record.partition,
+            "content": record.content,
+            "suite": self.suite(record),
+            "checks": [one.sentence() for one in verdict.blocking] if verdict else [],
+            "reason": reason,
+            "by": by,
+            "when": when,
+        }
+        name = _override(record.content, self.suite(record))
+        self.store.storage.write_pointer(name, canonical.encode(said))
+        return said
+
+    def withdraw(self, record: Record) -> None:
+        """Take an acceptance back."""
+        self.store.storage.remove_pointer(_override(record.content, self.suite(record)))
+
+    def _failed(self, record: Record) -> bool:
+        verdict = self.verdict(record)
+        return verdict is not None and bool(verdict.blocking)
+
+    def _failure(self, record: Record) -> str | None:
+        verdict = self.verdict(record)
+        if verdict is None or not verdict.blocking or self.override(record) is not None:
+            return None
+        failed = verdict.blocking
+        told = "; ".join(one.sentence() for one in failed[:TOLD])
+        more = f"; and {len(failed) - TOLD} more" if len(failed) > TOLD else ""
+        return f"{label(record.asset, record.partition)}, whose checks failed: {told}{more}"
+
+    def _ancestors(self, record: Record) -> Iterator[Record]:
+        """Everything a record was made from, each once."""
+        seen: set[str] = set()
+        waiting = [one.statement for one in record.dependencies]
+        while waiting:
+            statement = waiting.pop()
+            if statement not in seen:
+                seen.add(statement)
+                found = self.store.statement_record(statement)
+                yield found
+                waiting += [one.statement for one in found.dependencies]
+
+
+def _override(content: str, suite: str) -> str:
+    return f"overrides/{content[:2]}/{content}-{suite}.json"

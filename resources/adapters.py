@@ -1,0 +1,106 @@
+"""What an adapter does to its base, measured by running both: for checks, not for training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mitt_assets.errors import ModelError
+from mitt_assets.study import Adapter
+from resources.engines.base import ModelFiles
+from resources.tuning import IGNORED, TrainingRow, _batches, _padded, _passes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+SHOWN = 64
+"""Tokens of a sequence that base and adapter are compared on."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What an adapter changes.
+
+    ``first_loss`` is the base's loss on the batch that training began with, which a fresh adapter
+    leaves as it is; ``change`` the largest absolute difference it makes to a logit (0 if it cannot
+    be attached); ``complaint`` why it cannot, or empty; ``linear`` the names of the base's linear
+    layers, its output left out.
+    """
+
+    first_loss: float
+    change: float
+    complaint: str
+    linear: tuple[str, ...]
+
+
+def measure_effect(
+    model: ModelFiles,
+    adapter: Path,
+    rows: Sequence[TrainingRow],
+    settings: Adapter,
+    device: str,
+) -> Effect:
+    """Run the base alone and with ``adapter``; ``rows`` are the sequences it was trained on.
+
+    Raises ModelError if the base cannot be loaded.
+    """
+    from safetensors import SafetensorError
+
+    from resources.engines.loading import attach_adapter, load_base
+
+    base = load_base(model, device, "sdpa")
+    tokens = rows[0].token_ids[:SHOWN]
+    plain, linear = _logits(base, tokens, device), _linear(base)
+    loss = _loss(base, next(_batches(rows, settings)), device)
+    try:
+        adapted = attach_adapter(base, adapter, model)
+    except (ModelError, SafetensorError, ValueError, KeyError, TypeError) as problem:
+        return Effect(loss, 0.0, str(problem) or type(problem).__name__, linear)
+    change = (_logits(adapted, tokens, device) - plain).abs().max()
+    return Effect(loss, float(change), "", linear)
+
+
+def _logits(model: Any, tokens: Sequence[int], device: str) -> Any:
+    import torch
+
+    with torch.inference_mode():
+        return model(input_ids=torch.tensor([list(tokens)], device=device)).logits.float()
+
+
+def _loss(model: Any, batch: Sequence[TrainingRow], device: str) -> float:
+    """The mean loss per learned token, as training takes it."""
+    import torch
+
+    learned = sum(len(row.token_ids) - row.loss_start for row in batch)
+    total = 0.0
+    with torch.inference_mode():
+        for rows in _passes(batch):
+            tokens, attended, labels = (part.to(device) for part in _padded(rows))
+            logits = model(input_ids=tokens, attention_mask=attended, use_cache=False).logits
+            total += float(
+                torch.nn.functional.cross_entropy(
+                    logits[:, :-1].flatten(0, 1).float(),
+                    labels[:, 1:].flatten(),
+                    ignore_index=IGNORED,
+                    reduction="sum",
+                )
+            )
+    return total / learned
+
+
+def _linear(base: PreTrainedModel) -> tuple[str, ...]:
+    """Last names of the layers that "all-linear" adapts, as PEFT chooses them."""
+    import torch
+
+    output = base.get_output_embeddings()  # type: ignore[no-untyped-call]
+    return tuple(
+        sorted(
+            {
+                name.rpartition(".")[2]
+                for name, module in base.named_modules()
+                if isinstance(module, torch.nn.Linear) and module is not output
+            }
+        )
+    )

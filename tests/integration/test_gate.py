@@ -1,0 +1,163 @@
+"""Bad German data stops German and nothing else, in the run that made it and in every later one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from checks.dagster_checks import checks_of
+from mitt_assets.dagster_assets import assets_of
+from mitt_assets.graph import Graph
+from mitt_assets.home import Home, open_maker
+from mitt_assets.lineage.store import write_table
+from mitt_assets.materialise import Maker
+from mitt_assets.work import TABLE_FILE, Product, Work
+from resources.services import StudyServices
+from tests.commandline import Said, invoke, mitt
+
+
+@pytest.fixture
+def study(finished: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The finished miniature study in a home of the test's own."""
+    shutil.copytree(finished[0], tmp_path / "copy", symlinks=True)
+    monkeypatch.setenv("MITT_HOME", str(tmp_path / "copy"))
+    return finished[1]
+
+
+def wrong_seeds(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(seed=pl.col("seed") + 1)
+
+
+def break_german(study: Path) -> None:
+    """German base traces with seeds that are not theirs, committed as if a run had made them."""
+    store = open_maker(str(study)).store
+    sound = store.current("base/traces", "de|llama")
+    assert sound is not None
+    store.commit(sound, {TABLE_FILE: write_table(wrong_seeds(store.table(sound)))})
+
+
+def check_german(study: Path) -> Said:
+    return invoke("check", "--study", str(study), "--select", "base/traces", "--language", "de")
+
+
+def states(study: Path) -> dict[tuple[str, str | None], str | None]:
+    said = json.loads(mitt("status", "--study", str(study), "--json"))
+    return {(one["asset"], one["partition"]): one["statement"] for one in said["partitions"]}
+
+
+def report_of(study: Path) -> str:
+    maker = open_maker(str(study))
+    record = maker.required("reports/study", None)
+    return maker.store.read(record, "report.html").decode("utf-8")
+
+
+def test_german_stops_english_goes_on_and_the_report_says_so(study: Path) -> None:
+    before = states(study)
+    break_german(study)
+    assert check_german(study).exit_code == 1
+    said = invoke("run", "--study", str(study), "--jobs", "1")
+    assert said.exit_code == 1
+    assert "base/probes[de|llama] is refused its input base/traces[de|llama]" in said.output
+    assert "mitt check --select base/traces --language de --model llama" in said.output
+    after = states(study)
+    moved = {key for key in before if before[key] != after[key]}
+    assert {asset for asset, _ in moved} <= {"base/traces"} | {
+        asset for asset, _ in before if asset.startswith("reports/")
+    }
+    assert "whose checks failed" in report_of(study)
+    maker = open_maker(str(study))
+    scaling = maker.store.table(maker.required("reports/scaling", None))
+    base = scaling.filter(pl.col("variant") == "base")["language"].unique()
+    assert "de" not in base
+    assert "en" in base
+
+
+def test_a_fresh_process_is_refused_by_whatever_way_it_comes(study: Path) -> None:
+    break_german(study)
+    assert check_german(study).exit_code == 1
+    maker = open_maker(str(study))
+    with StudyRun(maker) as run:
+        refused = run("base/windows", "de|llama")
+        assert not refused.success
+        (failure,) = [one for one in refused.all_events if one.is_step_failure]
+        told = str(failure.step_failure_data.user_failure_data.description)
+        assert "base/traces[de|llama]" in told
+        assert "mitt check" in told
+        assert run("base/windows", "en|llama").success
+
+
+def test_a_failing_check_stops_its_own_run_and_stands_on_its_partition(study: Path) -> None:
+    maker = open_maker(str(study))
+    step = maker.graph.step("base/windows")
+
+    def shifted(work: Work) -> Product:
+        product = step.make(work)
+        assert product.frame is not None
+        if work.own["language"] == "de":
+            product.frame = product.frame.with_columns(start=pl.col("start") + 1)
+        return product
+
+    steps = {**maker.graph.steps, "base/windows": replace(step, make=shifted)}
+    graph = Graph(maker.graph.study, steps.values())
+    with StudyRun(Maker(graph, maker.store, maker.scratch)) as run:
+        assert run("base/windows", "en|llama").success
+        result = run("base/windows", "de|llama")
+        assert not result.success
+        (sound,) = [
+            one for one in result.get_asset_check_evaluations() if one.check_name == "sound"
+        ]
+        assert (sound.passed, sound.partition) == (False, "de|llama")
+        rows = str(sound.metadata["failing rows"])
+        trace = maker.store.table(maker.required("base/traces", "de|llama"))["trace_id"]
+        assert any(one in rows for one in trace)
+
+
+def test_an_acceptance_is_recorded_shown_and_can_be_withdrawn(study: Path) -> None:
+    break_german(study)
+    assert check_german(study).exit_code == 1
+    chosen = ("--study", str(study), "--select", "base/traces", "--language", "de")
+    mitt("accept", *chosen, "--by", "Ann", "--reason", "known <b>seeds</b>")
+    mitt("run", "--study", str(study), "--jobs", "1")
+    page = report_of(study)
+    assert "Used although a check failed" in page
+    assert "Accepted by Ann" in page
+    assert "<b>seeds" not in page
+    probes = open_maker(str(study)).required("base/probes", "de|llama")
+    assert [one["asset"] for one in probes.overrides] == ["base/traces"]
+    mitt("accept", *chosen, "--by", "Ann", "--reason", "changed my mind", "--withdraw")
+    assert invoke("run", "--study", str(study), "--jobs", "1").exit_code == 1
+    assert "Used although a check failed" not in report_of(study)
+
+
+class StudyRun:
+    """Runs partitions with their checks in the study's own instance, as the UI would."""
+
+    def __init__(self, maker: Maker) -> None:
+        self.maker = maker
+        home = Home(maker.graph.study)
+        self.instance = dg.DagsterInstance.from_config(str(home.dagster))
+        self.services = StudyServices(maker.graph.study, home.cache)
+        self.assets = assets_of(maker.graph, maker)
+        self.checks = checks_of(maker.graph, maker)
+
+    def __enter__(self) -> StudyRun:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.services.close()
+        self.instance.dispose()
+
+    def __call__(self, asset: str, partition: str) -> dg.ExecuteInProcessResult:
+        return dg.materialize(
+            [self.assets[asset], self.checks[asset]],
+            partition_key=partition,
+            instance=self.instance,
+            resources={"gpu": self.services},
+            raise_on_error=False,
+        )
