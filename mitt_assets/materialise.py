@@ -31,6 +31,10 @@ FRAMEWORK = ("mitt_assets.tables",)
 """Modules every step's code version covers beside its own."""
 
 
+ABSENT = "not materialised"
+"""Why a report does without a partition that was never made."""
+
+
 @dataclass(frozen=True)
 class Made:
     """A committed partition, seconds it took, in all and in models, and what people should see."""
@@ -67,7 +71,9 @@ class Maker:
             for pair in taken
             if name not in optional or self.absence(*pair) is None
         )
-        left_out = self.left_out(asset, partition)
+        # What is only missing changes no report until it is made; a new language stales nothing.
+        said = self.left_out(asset, partition)
+        left_out = {place: why for place, why in said.items() if why != ABSENT}
         return Expected(
             asset=asset,
             partition=partition,
@@ -92,7 +98,7 @@ class Maker:
     def absence(self, asset: str, partition: str | None) -> str | None:
         """Why a partition is not read where it may be absent; None if it is read."""
         record = self.store.current(asset, partition)
-        return "not materialised" if record is None else self.gate.refusal(record)
+        return ABSENT if record is None else self.gate.refusal(record)
 
     def left_out(self, asset: str, partition: str | None) -> dict[str, str]:
         """What a report does without, here and in the reports it reads, each with the reason."""

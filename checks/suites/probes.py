@@ -182,10 +182,10 @@ def _whole(readings: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
     said = readings.filter(pl.col("answer") != NONE)["answer"]
-    most = said.value_counts()["count"].max() if said.len() else 0
+    most = max(said.value_counts()["count"].to_list(), default=0)
     shares = {
         "partition": "all readings",
         "share read": said.len() / max(1, readings.height),
-        "share of one": float(most or 0) / max(1, readings.height),
+        "share of one": most / max(1, readings.height),
     }
     return pl.DataFrame([shares])

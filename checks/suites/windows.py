@@ -165,7 +165,7 @@ def _read_again(subject: Subject, traces: pl.DataFrame) -> pl.DataFrame:
     sample = subject.frame.sort(KEY).gather_every(step).with_row_index("place")
     texts = _texts(sample, traces)
     said = identifier.identify(texts, settings.candidates)
-    again = {
+    again: dict[str, list[Any]] = {
         "words due": [identifier.count_words(text) for text in texts],
         "raw label due": list(said.labels),
         "probability due": list(said.probabilities),
