@@ -9,17 +9,16 @@ German partition is hidden by an English one that passes. If that interface move
 import json
 import warnings
 from collections.abc import Iterator
-from typing import Any
 
 import dagster as dg
 
-from checks.verdicts import Outcome, Verdict, keep
+from checks.names import PLAUSIBLE, SOUND
+from checks.verdicts import Outcome, Verdict
 from mitt_assets.errors import MittError
 from mitt_assets.graph import Graph, Step
 from mitt_assets.lineage.statement import label
 from mitt_assets.materialise import Maker
 
-SOUND, PLAUSIBLE = "sound", "plausible"
 POOL = "gpu"
 TOLD = 2_000
 """Characters of failing rows in the metadata of one check."""
@@ -53,18 +52,23 @@ def checks_of(graph: Graph, maker: Maker) -> dict[str, dg.AssetChecksDefinition]
         return {step.asset: _check(step, specs(step), maker) for step in graph.steps.values()}
 
 
-def judge_and_keep(maker: Maker, asset: str, partition: str | None, services: Any) -> Verdict:
-    """Judge what is stored of a partition and keep the verdict.
+def record_verdict(instance: dg.DagsterInstance, verdict: Verdict) -> None:
+    """Put a verdict that was given outside a run beside its partition in the instance."""
+    from mitt_assets.dagster_assets import key_of
 
-    Raises MissingInputError if it was never made, SuiteBrokenError if the suite cannot judge.
-    """
-    from checks.judge import judge
-    from checks.subject import Subject
-
-    record = maker.required(asset, partition)
-    verdict = judge(Subject(maker.graph, maker.store, record, services))
-    keep(maker.store, verdict)
-    return verdict
+    for result in results(verdict):
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=key_of(verdict.asset),
+                check_name=str(result.check_name),
+                passed=result.passed,
+                metadata=result.metadata,
+                severity=result.severity,
+                description=result.description,
+                blocking=result.check_name == SOUND,
+                partition=verdict.partition,
+            )
+        )
 
 
 def _check(step: Step, specs: list[dg.AssetCheckSpec], maker: Maker) -> dg.AssetChecksDefinition:
@@ -79,13 +83,12 @@ def _check(step: Step, specs: list[dg.AssetCheckSpec], maker: Maker) -> dg.Asset
     def body(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         partition = str(context.partition_key) if context.has_partition_key else None
         try:
-            verdict = judge_and_keep(maker, step.asset, partition, context.resources.gpu)
+            record = maker.required(step.asset, partition)
+            verdict = maker.gate.judge(record, context.resources.gpu)
         except MittError as error:
             yield from _unjudged(label(step.asset, partition), error)
             return
-        yield _result(PLAUSIBLE, verdict, verdict.warnings)
-        # Last: a blocking failure ends the step where it is yielded.
-        yield _result(SOUND, verdict, verdict.blocking)
+        yield from results(verdict)
 
     return body
 
@@ -104,6 +107,13 @@ def _unjudged(place: str, error: MittError) -> Iterator[dg.AssetCheckResult]:
             description=said,
             metadata={"judged": False},
         )
+
+
+def results(verdict: Verdict) -> Iterator[dg.AssetCheckResult]:
+    """A verdict as results of the two checks."""
+    yield _result(PLAUSIBLE, verdict, verdict.warnings)
+    # Last: a blocking failure ends the step where it is yielded.
+    yield _result(SOUND, verdict, verdict.blocking)
 
 
 def _result(name: str, verdict: Verdict, failed: list[Outcome]) -> dg.AssetCheckResult:

@@ -1,8 +1,9 @@
 """The gate: data whose checks failed is read by nobody.
 
 Dagster's blocking checks hold within one run. This holds in every run, because every input passes
-here before it is read, whoever reads it. Somebody may accept a refused partition by name; that is
-written into every statement that rests on it, and the report shows it.
+here before it is read, whoever reads it; what has no verdict yet, because a process died before
+its checks or the suite is newer, is judged first. Somebody may accept a refused partition by name;
+that is written into every statement that rests on it, and the report shows it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from checks import verdicts
 from checks.verdicts import Verdict
@@ -18,6 +20,9 @@ from mitt_assets.lineage import canonical
 from mitt_assets.lineage.canonical import JSON
 from mitt_assets.lineage.statement import Record, label
 from mitt_assets.lineage.store import Store
+
+if TYPE_CHECKING:
+    from mitt_assets.work import Services
 
 TOLD = 3
 """Failed expectations named in a refusal; the verdict has them all."""
@@ -30,6 +35,8 @@ class Gate:
     graph: Graph
     store: Store
     _suites: dict[str, str] = field(default_factory=dict)
+    _verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
+    _records: dict[str, Record] = field(default_factory=dict)
 
     def suite(self, record: Record) -> str:
         """The digest of the suite a record is to be judged by."""
@@ -39,7 +46,33 @@ class Gate:
 
     def verdict(self, record: Record) -> Verdict | None:
         """What the present suite said of a record; None if it was not asked."""
-        return verdicts.find(self.store, record.content, self.suite(record))
+        about = (record.content, self.suite(record))
+        if about not in self._verdicts:
+            found = verdicts.find(self.store, *about)
+            if found is None:
+                return None
+            # A verdict on these bytes under this suite can only ever be the same again.
+            self._verdicts[about] = found
+        return self._verdicts[about]
+
+    def judge(self, record: Record, services: Services) -> Verdict:
+        """Judge what is stored of a record and keep the verdict.
+
+        Raises SuiteBrokenError if the suite cannot judge, IntegrityError for altered bytes.
+        """
+        from checks.judge import judge
+        from checks.subject import Subject
+
+        verdict = judge(Subject(self.graph, self.store, record, services))
+        verdicts.keep(self.store, verdict)
+        self._verdicts[verdict.content, verdict.suite] = verdict
+        return verdict
+
+    def ensure(self, record: Record, services: Services) -> None:
+        """Judge a record, and what it was made from, wherever there is no verdict yet."""
+        for one in (*self._ancestors(record), record):
+            if self.verdict(one) is None:
+                self.judge(one, services)
 
     def refusal(self, record: Record) -> str | None:
         """Why a record may not be read, in one sentence; None if it may."""
@@ -83,29 +116,38 @@ class Gate:
         """Take an acceptance back."""
         self.store.storage.remove_pointer(_override(record.content, self.suite(record)))
 
-    def _failed(self, record: Record) -> bool:
-        verdict = self.verdict(record)
-        return verdict is not None and bool(verdict.blocking)
-
-    def _failure(self, record: Record) -> str | None:
+    def failure(self, record: Record) -> str | None:
+        """Which blocking expectations failed on these very bytes; None if none, or accepted."""
         verdict = self.verdict(record)
         if verdict is None or not verdict.blocking or self.override(record) is not None:
             return None
         failed = verdict.blocking
         told = "; ".join(one.sentence() for one in failed[:TOLD])
-        more = f"; and {len(failed) - TOLD} more" if len(failed) > TOLD else ""
-        return f"{label(record.asset, record.partition)}, whose checks failed: {told}{more}"
+        return f"{told}; and {len(failed) - TOLD} more" if len(failed) > TOLD else told
+
+    def _failed(self, record: Record) -> bool:
+        verdict = self.verdict(record)
+        return verdict is not None and bool(verdict.blocking)
+
+    def _failure(self, record: Record) -> str | None:
+        told = self.failure(record)
+        if told is None:
+            return None
+        return f"{label(record.asset, record.partition)}, whose checks failed: {told}"
 
     def _ancestors(self, record: Record) -> Iterator[Record]:
-        """Everything a record was made from, each once."""
+        """Everything a record was made from that the study still has, each once."""
+        known = set(self.graph.all_partitions)
         seen: set[str] = set()
         waiting = [one.statement for one in record.dependencies]
         while waiting:
             statement = waiting.pop()
             if statement not in seen:
                 seen.add(statement)
-                found = self.store.statement_record(statement)
-                yield found
+                found = self._records.get(statement) or self.store.statement_record(statement)
+                self._records[statement] = found
+                if (found.asset, found.partition) in known:
+                    yield found
                 waiting += [one.statement for one in found.dependencies]
 
 

@@ -133,7 +133,7 @@ class Maker:
         whatever the step raises. Nothing is committed then.
         """
         step = self.graph.step(asset)
-        records = self._records(asset, partition)
+        records = self._records(asset, partition, services)
         expected = self.expected(asset, partition)
         started, clock = _now(), time.perf_counter()
         shards = ShardStore(self.scratch / "shards", _work_digest(expected, records))
@@ -147,26 +147,33 @@ class Maker:
             shards.discard()
         return Made(record, time.perf_counter() - clock, work.computing, product.metadata)
 
-    def _records(self, asset: str, partition: str | None) -> dict[str, list[Record]]:
+    def _records(
+        self, asset: str, partition: str | None, services: Services
+    ) -> dict[str, list[Record]]:
         step = self.graph.step(asset)
         required = {one.name: one.required for one in step.inputs}
         found: dict[str, list[Record]] = {}
         for name, pairs in self.graph.inputs(asset, partition).items():
             found[name] = []
             for pair in pairs:
-                record = self._input(label(asset, partition), pair, required[name])
+                record = self._input(label(asset, partition), pair, required[name], services)
                 found[name] += [record] if record else []
         return found
 
-    def _input(self, reader: str, pair: tuple[str, str | None], required: bool) -> Record | None:
+    def _input(
+        self, reader: str, pair: tuple[str, str | None], required: bool, services: Services
+    ) -> Record | None:
         """One input's record, past the gate; None if it is absent and may be.
 
-        Raises MissingInputError or RefusedError, with the commands that help, if it may not be.
+        Raises MissingInputError or RefusedError, with the commands that help, if it may not be,
+        and SuiteBrokenError if what was never judged cannot be.
         """
         record = self.store.current(*pair)
-        refusal = None if record is None else self.gate.refusal(record)
-        if record is not None and refusal is None:
-            return record
+        if record is not None:
+            self.gate.ensure(record, services)
+            refusal = self.gate.refusal(record)
+            if refusal is None:
+                return record
         if not required:
             return None
         if record is None:
@@ -175,7 +182,7 @@ class Maker:
                 f" make it with: {command_for(*pair, self.graph)}"
             )
         raise RefusedError(
-            f"{reader} is refused its input {refusal}. Look at it with:"
+            f"{reader} is refused its input {refusal}. Judge it again with:"
             f" {command_for(*pair, self.graph, 'check')}"
         )
 

@@ -33,7 +33,8 @@ CODE = (
 
 FILES = (CONFIG, WEIGHTS, LOSS_FILE)
 FEW = 10
-"""Below so many steps a loss need not fall yet (our choice): only one that doubles is told."""
+"""Below so many steps a loss need not fall yet (our choice): batches differ, so only one that
+grows fivefold is told."""
 LOSS_OFF = 0.01
 """Share by which the first loss may differ on another device: bfloat16 keeps three digits."""
 LOADS = "attached"
@@ -66,7 +67,7 @@ def suites(subject: Subject) -> dict[str, ExpectationSuite]:
     adapter = recipe_of(subject).adapter
     few = adapter.steps < FEW
     fell = (
-        between("growth", 0, 2, "the loss does not double in a few steps", WARNING)
+        between("growth", 0, 5, "the loss does not explode in a few steps", WARNING)
         if few
         else between("growth", 0, 1, "the loss of the last fifth is below that of the first")
     )

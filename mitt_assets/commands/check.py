@@ -57,26 +57,33 @@ def check(study: str | None, selection: Selection, limit: int | None) -> None:
 
 def _judge(console: Console, maker: Maker, tasks: list[Task], home: Home) -> dict[Task, Verdict]:
     """Judge one partition after another and say what failed; those not judged are absent."""
-    from checks.dagster_checks import judge_and_keep
+    import dagster as dg
+
+    from checks.dagster_checks import record_verdict
     from mitt_assets.errors import MittError
     from mitt_assets.lineage.statement import label
     from resources.services import StudyServices
 
     services = StudyServices(maker.graph.study, home.cache)
     verdicts: dict[Task, Verdict] = {}
+    home.prepare()
+    instance = dg.DagsterInstance.from_config(str(home.dagster))
     for number, task in enumerate(tasks, 1):
         head = f"[{number}/{len(tasks)}] {label(*task)}"
         try:
-            verdicts[task] = judge_and_keep(maker, *task, services)
+            verdicts[task] = maker.gate.judge(maker.required(*task), services)
         except MittError as error:
             _say(console, f"{head} could not be judged: {error}", "red")
             continue
+        with home.database():
+            record_verdict(instance, verdicts[task])
         _say(console, f"{head}  {verdicts[task].result.lower()}", "")
         for one in verdicts[task].blocking:
             _say(console, f"  refused: {one.sentence()}{_rows(one)}", "red")
         for one in verdicts[task].warnings:
             _say(console, f"  look at: {one.sentence()}{_rows(one)}", "yellow")
     services.close()
+    instance.dispose()
     return verdicts
 
 

@@ -28,5 +28,5 @@ def gc(study: str | None, delete: bool, keep_history: bool, limit: int | None) -
     click.echo(f"{found.sentence()}.")
     if delete:
         click.echo(f"Freed {collect(found) / 1e6:.1f} MB.")
-    elif found.objects or found.history:
+    elif found.objects or found.pointers or found.history:
         click.echo("Nothing was removed; do it with: mitt gc --delete")

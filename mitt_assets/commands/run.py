@@ -64,6 +64,7 @@ def run(
         sys.exit(130)
     _rebuild_links(home, pool.maker.store)
     _finish(pool, home, console)
+    sys.exit(1 if pool.errors or pool.refused else 0)
 
 
 def _prepare(
@@ -146,7 +147,10 @@ def _rebuild_links(home: Home, store: Store) -> None:
 def _finish(pool: Pool, home: Home, console: Console) -> None:
     if pool.errors:
         console.print(f"{len(pool.errors)} partition(s) failed; see above.", style="red")
-        sys.exit(1)
+        return
+    if pool.refused:
+        said = f"{len(pool.refused)} partition(s) refused by their checks; see above."
+        console.print(said, style="red")
     report = home.publish_report(pool.maker.store)
     if report is not None:
         console.print(f"Report: {report}", soft_wrap=True, highlight=False)

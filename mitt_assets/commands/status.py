@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from mitt_assets.materialise import Maker
     from mitt_assets.runner.plan import Selection, Task
 
-MARKS = {"fresh": "[green]●[/green]", "stale": "[yellow]◐[/yellow]", "missing": "[dim]○[/dim]"}
+MARKS = {
+    "fresh": "[green]●[/green]",
+    "stale": "[yellow]◐[/yellow]",
+    "refused": "[red]✖[/red]",
+    "missing": "[dim]○[/dim]",
+}
 
 
 @click.command()
@@ -24,7 +29,7 @@ MARKS = {"fresh": "[green]●[/green]", "stale": "[yellow]◐[/yellow]", "missin
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the study's content_root.")
 @click.option("--limit", type=click.IntRange(min=1), help="The home of `mitt run --limit N`.")
 def status(study: str | None, selection: Selection, as_json: bool, limit: int | None) -> None:
-    """Show which partitions are made, stale or missing, and why.
+    """Show which partitions are made, stale, refused or missing, and why.
 
     \b
     mitt status                       the whole grid
@@ -48,9 +53,13 @@ def status(study: str | None, selection: Selection, as_json: bool, limit: int | 
 def _state(maker: Maker, task: Task) -> dict[str, Any]:
     record = maker.store.current(*task)
     reasons = maker.reasons(*task)
-    state = "missing" if record is None else "stale" if reasons else "fresh"
+    verdict = maker.gate.verdict(record) if record else None
+    refusal = maker.gate.refusal(record) if record else None
+    state = "stale" if reasons else "refused" if refusal else "fresh"
     return {
-        "state": state,
+        "state": "missing" if record is None else state,
+        "verdict": verdict.result if verdict else None,
+        "refusal": refusal,
         "content": record.content if record else None,
         "statement": record.statement if record else None,
         "reasons": [reason.sentence() for reason in reasons],
@@ -80,7 +89,8 @@ def _print(console: Console, maker: Maker, states: dict[Task, dict[str, Any]]) -
             table.add_row(asset, _cells(row))
     console.print(table)
     console.print(
-        f"{MARKS['fresh']} up to date   {MARKS['stale']} stale   {MARKS['missing']} missing"
+        f"{MARKS['fresh']} up to date   {MARKS['stale']} stale   {MARKS['refused']} refused"
+        f"   {MARKS['missing']} missing"
     )
     _print_reasons(console, states)
     made = [task for task, state in states.items() if state["content"]]
@@ -92,15 +102,18 @@ def _cells(row: dict[str | None, dict[str, Any]]) -> str:
 
 
 def _print_reasons(console: Console, states: dict[Task, dict[str, Any]]) -> None:
-    """Why stale partitions are stale, equal reasons together."""
+    """Why partitions are stale or refused, equal reasons together."""
     from rich.markup import escape
 
     from mitt_assets.lineage.statement import label
 
-    together: dict[str, list[str]] = {}
+    together: dict[tuple[str, str], list[str]] = {}
     for task, state in states.items():
-        if state["state"] == "stale":
-            together.setdefault("; ".join(state["reasons"]), []).append(label(*task))
-    for why, names in together.items():
+        why = state["refusal"] if state["state"] == "refused" else "; ".join(state["reasons"])
+        if state["state"] in ("stale", "refused"):
+            together.setdefault((state["state"], why), []).append(label(*task))
+    for (state, why), names in together.items():
+        color = "yellow" if state == "stale" else "red"
         some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        console.print(f"[yellow]stale[/yellow] {escape(some)}: {escape(why)}", soft_wrap=True)
+        said = f"[{color}]{state}[/{color}] {escape(some)}: {escape(why)}"
+        console.print(said, soft_wrap=True)

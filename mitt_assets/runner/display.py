@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mitt_assets.lineage.statement import label
+from mitt_assets.materialise import command_for
 from mitt_assets.runner.plan import OVER, State, Task
 from mitt_assets.runner.pool import Pool, Watch, Worker
 from mitt_assets.runner.worker import Done, Failed
@@ -37,7 +38,7 @@ class Display:
 
     def __enter__(self) -> Display:
         """Begin to watch."""
-        self.pool.watch = Watch(self._changed, self._finished, self._blocked)
+        self.pool.watch = Watch(self._changed, self._finished, self._blocked, self._refused)
         self._live = Live(
             console=self.console, refresh_per_second=REFRESH, transient=True, auto_refresh=False
         )
@@ -58,20 +59,36 @@ class Display:
         over = self.pool.plan.count(*OVER)
         head = f"[{over}/{len(self.pool.plan.tasks)}] {label(*task)}"
         if isinstance(outcome, Failed):
-            self.console.print(f"[red]{escape(head)} failed[/red]", highlight=False)
-            # Not wrapped: paths and commands in it must survive being copied.
-            self.console.print(Text(outcome.message, style="red"), highlight=False, soft_wrap=True)
+            self._say(f"{head} failed", "red")
+            self._say(outcome.message, "red")
             return
         self.busy += outcome.seconds
         self.model += outcome.model_seconds
         self.seconds[_kind(task)].append(outcome.seconds)
         why = self.pool.why.get(task) or []
-        reason = why[0].sentence() if why else "forced"
+        reason = why[0].sentence() if why else self._unasked(task)
         self.console.print(
             f"{escape(head)}  {outcome.seconds:.1f} s  [dim]{escape(reason)}[/dim]",
             highlight=False,
             soft_wrap=True,
         )
+
+        if outcome.look_at:
+            self._say(f"  look at: {outcome.look_at}", "yellow")
+
+    def _unasked(self, task: Task) -> str:
+        """Why something was done though nothing was missing or stale."""
+        return "forced" if task in self.pool.force else "judged: its checks had not been run"
+
+    def _refused(self, task: Task, why: str) -> None:
+        self._say(f"{label(*task)} is refused by its checks: {why}", "red")
+        commands = (command_for(*task, self.pool.graph, verb) for verb in ("check", "accept"))
+        look, accept = commands
+        self._say(f"  look at it: {look}   use it nevertheless: {accept} --reason …", "red")
+
+    def _say(self, text: str, style: str) -> None:
+        """Never read as markup, and not wrapped: commands in it must survive being copied."""
+        self.console.print(Text(text, style=style), highlight=False, soft_wrap=True)
 
     def _blocked(self, task: Task, cause: Task) -> None:
         root = self.roots.get(cause, cause)
@@ -81,7 +98,9 @@ class Display:
     def print_blocked(self) -> None:
         """Say how much was not made because of each failure."""
         for root, count in self.held_up.items():
-            said = f"{count} partition(s) not made because {label(*root)} failed"
+            state = self.pool.plan.states[root]
+            verb = "is refused" if state is State.REFUSED else "failed"
+            said = f"{count} partition(s) not made because {label(*root)} {verb}"
             self.console.print(said, style="yellow", markup=False, highlight=False)
 
     def _picture(self) -> Group:

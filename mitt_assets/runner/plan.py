@@ -34,11 +34,14 @@ class State(Enum):
     RUNNING = "running"
     FRESH = "up to date"
     MADE = "made"
+    JUDGED = "judged only"
+    REFUSED = "refused by their checks"
     FAILED = "failed"
     BLOCKED = "blocked"
 
 
-OVER = (State.FRESH, State.MADE, State.FAILED, State.BLOCKED)
+BAD = (State.REFUSED, State.FAILED, State.BLOCKED)
+OVER = (State.FRESH, State.MADE, State.JUDGED, *BAD)
 
 
 def select(graph: Graph, selection: Selection) -> list[Task]:
@@ -133,10 +136,9 @@ class Plan:
         return all(self.states[one] in OVER for one in self._inputs[task])
 
     def blockers(self, task: Task) -> list[Task]:
-        """Required inputs of a task that failed or are blocked themselves."""
-        bad = (State.FAILED, State.BLOCKED)
+        """Required inputs of a task that failed, are refused, or are blocked themselves."""
         required = required_inputs(self.graph, task)
-        return [one for one in required if self.states.get(one) in bad]
+        return [one for one in required if self.states.get(one) in BAD]
 
     def over(self) -> bool:
         """Whether nothing is waiting or running."""

@@ -17,7 +17,7 @@ from mitt_assets.lineage.staleness import Reason
 from mitt_assets.lineage.statement import label
 from mitt_assets.materialise import Maker
 from mitt_assets.runner.plan import Plan, State, Task, affinity
-from mitt_assets.runner.worker import Done, Failed, Job, serve
+from mitt_assets.runner.worker import Done, Failed, Job, Order, serve
 from mitt_assets.work import Beat
 
 GRACE = 15.0
@@ -45,6 +45,7 @@ class Watch:
     changed: Callable[[], None] = lambda: None
     finished: Callable[[Task, Done | Failed], None] = lambda task, outcome: None
     blocked: Callable[[Task, Task], None] = lambda task, cause: None
+    refused: Callable[[Task, str], None] = lambda task, why: None
 
 
 @dataclass
@@ -59,6 +60,7 @@ class Pool:
     watch: Watch = field(default_factory=Watch)
     workers: list[Worker] = field(default_factory=list)
     errors: dict[Task, str] = field(default_factory=dict)
+    refused: dict[Task, str] = field(default_factory=dict)
     why: dict[Task, list[Reason]] = field(default_factory=dict)
 
     @property
@@ -90,10 +92,10 @@ class Pool:
                 ready.remove(task)
                 worker.task, worker.since, worker.beat = task, time.monotonic(), None
                 self.plan.states[task] = State.RUNNING
-                worker.pipe.send(task)
+                worker.pipe.send(Order(*task, make=self._must(task)))
 
     def _needing_work(self) -> list[Task]:
-        """Ready tasks that must be made; the others are settled on the way."""
+        """Ready tasks that must be made or judged; the others are settled on the way."""
         needing: list[Task] = []
         settled = True
         while settled:
@@ -103,12 +105,24 @@ class Pool:
                     self.plan.states[task] = State.BLOCKED
                     self.watch.blocked(task, blockers[0])
                     settled = True
-                elif self._must(task):
+                elif self._must(task) or not self._judged(task):
                     needing.append(task)
                 else:
-                    self.plan.states[task] = State.FRESH
+                    self._settle(task, State.FRESH)
                     settled = True
         return needing
+
+    def _judged(self, task: Task) -> bool:
+        """Whether the present suite was asked about what is stored."""
+        return self.maker.gate.verdict(self.maker.required(*task)) is not None
+
+    def _settle(self, task: Task, state: State) -> None:
+        """What is stored is as it should be: up to date, made or judged, unless it is refused."""
+        why = self.maker.gate.failure(self.maker.required(*task))
+        self.plan.states[task] = State.REFUSED if why else state
+        if why:
+            self.refused[task] = why
+            self.watch.refused(task, why)
 
     def _must(self, task: Task) -> bool:
         if task not in self.why:
@@ -152,9 +166,9 @@ class Pool:
         if isinstance(outcome, Failed):
             self.plan.states[task] = State.FAILED
             self.errors[task] = outcome.message
-        else:
-            self.plan.states[task] = State.MADE
         self.watch.finished(task, outcome)
+        if isinstance(outcome, Done):
+            self._settle(task, State.MADE if self._must(task) else State.JUDGED)
 
     def _lost(self, worker: Worker) -> None:
         worker.process.join(timeout=5)

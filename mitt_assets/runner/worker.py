@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
 
+from checks.names import PLAUSIBLE, SOUND
+from mitt_assets.errors import MittError
 from mitt_assets.work import Beat
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -29,11 +31,24 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """A partition was made: seconds in all, and seconds spent in models."""
+    """A partition was made, or only judged: seconds in all, and seconds spent in models.
+
+    ``refused`` says which blocking expectations failed, ``look_at`` which others did.
+    """
 
     seconds: float
     model_seconds: float
-    content: str
+    refused: str | None = None
+    look_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the parent asks for: make a partition and judge it, or judge what is stored."""
+
+    asset: str
+    partition: str | None
+    make: bool
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,7 @@ class Failed:
 
 
 def serve(pipe: Connection, job: Job) -> None:
-    """Answer tasks from ``pipe`` until it sends None. Runs in a process of its own."""
+    """Answer orders from ``pipe`` until it sends None. Runs in a process of its own."""
     _own_process(job.threads)
     Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -54,8 +69,8 @@ def serve(pipe: Connection, job: Job) -> None:
         raise
     try:
         pipe.send("ready")
-        while (task := pipe.recv()) is not None:
-            pipe.send(bench.make(*task))
+        while (order := pipe.recv()) is not None:
+            pipe.send(bench.answer(order))
     except (KeyboardInterrupt, EOFError, BrokenPipeError):
         pass  # the parent was told to stop, or is gone: there is nobody to work for
     finally:
@@ -86,6 +101,7 @@ class _Bench:
     def __init__(self, pipe: Connection, job: Job) -> None:
         import dagster as dg
 
+        from checks.dagster_checks import checks_of
         from mitt_assets.assets.chain import build_graph
         from mitt_assets.dagster_assets import assets_of, own_tags
         from mitt_assets.home import Home, limited
@@ -99,39 +115,63 @@ class _Bench:
         home = Home(study)
         self._services = StudyServices(study, home.cache, job.device)
         graph = build_graph(study)
-        maker = Maker(graph, home.store(), home.scratch)
-        self._assets = assets_of(graph, maker, self._tell)
+        self._maker = Maker(graph, home.store(), home.scratch)
+        self._assets = assets_of(graph, self._maker, self._tell)
+        self._checks = checks_of(graph, self._maker)
         self._instance = dg.DagsterInstance.from_config(str(home.dagster))
         self._dg = dg
         self._tags = own_tags()
         if self._services.device() == "cpu":
             _set_torch_threads(job.threads)
 
-    def make(self, asset: str, partition: str | None) -> Done | Failed:
-        """One partition, as one Dagster run."""
-        clock = time.perf_counter()
+    def answer(self, order: Order) -> Done | Failed:
+        """Do what is asked; whatever goes wrong is an answer too."""
         try:
-            result = self._dg.materialize(
-                [self._assets[asset]],
-                partition_key=partition,
-                instance=self._instance,
-                resources={"gpu": self._services},
-                run_config=QUIET,
-                tags={"mitt/by": "mitt run", **self._tags},
-                raise_on_error=False,
-            )
+            return self._make(order) if order.make else self._judge(order)
         except KeyboardInterrupt:
             return Failed("interrupted")
+        except MittError as error:
+            return Failed(str(error))
         except Exception as error:  # the instance itself failed: its database, its disk
             return Failed(f"{type(error).__name__}: {error}")
-        if not result.success:
-            return Failed(_reason(result))
-        metadata = result.asset_materializations_for_node(self._assets[asset].op.name)[0].metadata
+
+    def _make(self, order: Order) -> Done | Failed:
+        """One partition and its checks, as one Dagster run."""
+        clock = time.perf_counter()
+        asset = self._assets[order.asset]
+        result = self._dg.materialize(
+            [asset, self._checks[order.asset]],
+            partition_key=order.partition,
+            instance=self._instance,
+            resources={"gpu": self._services},
+            run_config=QUIET,
+            tags={"mitt/by": "mitt run", **self._tags},
+            raise_on_error=False,
+        )
+        said = {one.check_name: one for one in result.get_asset_check_evaluations()}
+        if not said or not said[SOUND].metadata["judged"].value:
+            return Failed(said[SOUND].description or "" if said else _reason(result))
+        metadata = result.asset_materializations_for_node(asset.op.name)[0].metadata
         return Done(
             time.perf_counter() - clock,
             float(str(metadata["model seconds"].value)),
-            str(metadata["content"].value),
+            None if said[SOUND].passed else said[SOUND].description,
+            None if said[PLAUSIBLE].passed else said[PLAUSIBLE].description,
         )
+
+    def _judge(self, order: Order) -> Done:
+        """What is stored of a partition, by its checks alone."""
+        from checks.dagster_checks import record_verdict
+
+        clock = time.perf_counter()
+        maker = self._maker
+        verdict = maker.gate.judge(maker.required(order.asset, order.partition), self._services)
+        record_verdict(self._instance, verdict)
+        refused, look_at = (
+            "; ".join(one.sentence() for one in some) or None
+            for some in (verdict.blocking, verdict.warnings)
+        )
+        return Done(time.perf_counter() - clock, 0.0, refused, look_at)
 
     def close(self) -> None:
         """Free the device."""

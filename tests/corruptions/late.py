@@ -407,7 +407,7 @@ def _adapters() -> list[Corruption]:
         make("adapter of own_prefix", says="first batch", files=of_another_variant),
         make(
             "losses grow",
-            says="does not double",
+            says="does not explode",
             files=edit(LOSS, lambda o: {"losses": [o["losses"][0], 9 * o["losses"][0]]}),
             warning=True,
         ),

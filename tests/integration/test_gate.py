@@ -63,8 +63,9 @@ def test_german_stops_english_goes_on_and_the_report_says_so(study: Path) -> Non
     assert check_german(study).exit_code == 1
     said = invoke("run", "--study", str(study), "--jobs", "1")
     assert said.exit_code == 1
-    assert "base/probes[de|llama] is refused its input base/traces[de|llama]" in said.output
+    assert "base/traces[de|llama] is refused by its checks: the seed is drawn" in said.output
     assert "mitt check --select base/traces --language de --model llama" in said.output
+    assert "not made because base/traces[de|llama] is refused" in said.output
     after = states(study)
     moved = {key for key in before if before[key] != after[key]}
     assert {asset for asset, _ in moved} <= {"base/traces"} | {
@@ -92,30 +93,53 @@ def test_a_fresh_process_is_refused_by_whatever_way_it_comes(study: Path) -> Non
         assert run("base/windows", "en|llama").success
 
 
+def test_what_nobody_judged_is_judged_before_it_is_read(study: Path) -> None:
+    break_german(study)
+    maker = open_maker(str(study))
+    german = maker.required("base/traces", "de|llama")
+    assert maker.gate.verdict(german) is None
+    with StudyRun(maker) as run:
+        assert run("base/windows", "en|llama").success
+        assert not run("base/windows", "de|llama").success
+    assert open_maker(str(study)).gate.refusal(german) is not None
+
+
+def test_run_judges_what_is_stored_without_a_verdict(study: Path) -> None:
+    maker = open_maker(str(study))
+    for name in maker.store.storage.pointers("verdicts/"):
+        maker.store.storage.remove_pointer(name)
+    said = mitt("run", "--study", str(study), "--jobs", "1", "--select", "translations")
+    assert "4 judged only" in said
+    assert "4 up to date" in mitt("run", "--study", str(study), "--select", "translations")
+
+
 def test_a_failing_check_stops_its_own_run_and_stands_on_its_partition(study: Path) -> None:
     maker = open_maker(str(study))
-    step = maker.graph.step("base/windows")
+    step = maker.graph.step("base/traces")
 
-    def shifted(work: Work) -> Product:
+    def broken(work: Work) -> Product:
         product = step.make(work)
         assert product.frame is not None
         if work.own["language"] == "de":
-            product.frame = product.frame.with_columns(start=pl.col("start") + 1)
+            product.frame = wrong_seeds(product.frame)
         return product
 
-    steps = {**maker.graph.steps, "base/windows": replace(step, make=shifted)}
+    steps = {**maker.graph.steps, "base/traces": replace(step, make=broken)}
     graph = Graph(maker.graph.study, steps.values())
+    both = ("base/traces", "base/windows")
     with StudyRun(Maker(graph, maker.store, maker.scratch)) as run:
-        assert run("base/windows", "en|llama").success
-        result = run("base/windows", "de|llama")
+        assert run(both, "en|llama").success
+        result = run(both, "de|llama")
         assert not result.success
+        made = {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
+        assert made == {"traces"}
         (sound,) = [
             one for one in result.get_asset_check_evaluations() if one.check_name == "sound"
         ]
         assert (sound.passed, sound.partition) == (False, "de|llama")
         rows = str(sound.metadata["failing rows"])
-        trace = maker.store.table(maker.required("base/traces", "de|llama"))["trace_id"]
-        assert any(one in rows for one in trace)
+        traces = maker.store.table(maker.required("base/traces", "de|llama"))["trace_id"]
+        assert all(one in rows for one in traces)
 
 
 def test_an_acceptance_is_recorded_shown_and_can_be_withdrawn(study: Path) -> None:
@@ -131,7 +155,7 @@ def test_an_acceptance_is_recorded_shown_and_can_be_withdrawn(study: Path) -> No
     probes = open_maker(str(study)).required("base/probes", "de|llama")
     assert [one["asset"] for one in probes.overrides] == ["base/traces"]
     mitt("accept", *chosen, "--by", "Ann", "--reason", "changed my mind", "--withdraw")
-    mitt("run", "--study", str(study), "--jobs", "1")
+    assert invoke("run", "--study", str(study), "--jobs", "1").exit_code == 1
     assert "Used although a check failed" not in report_of(study)
     assert "whose checks failed" in report_of(study)
 
@@ -154,9 +178,10 @@ class StudyRun:
         self.services.close()
         self.instance.dispose()
 
-    def __call__(self, asset: str, partition: str) -> dg.ExecuteInProcessResult:
+    def __call__(self, wanted: str | tuple[str, ...], partition: str) -> dg.ExecuteInProcessResult:
+        assets = (wanted,) if isinstance(wanted, str) else wanted
         return dg.materialize(
-            [self.assets[asset], self.checks[asset]],
+            [one for asset in assets for one in (self.assets[asset], self.checks[asset])],
             partition_key=partition,
             instance=self.instance,
             resources={"gpu": self.services},
