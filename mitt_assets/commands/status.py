@@ -112,8 +112,8 @@ def _print_reasons(console: Console, states: dict[Task, dict[str, Any]]) -> None
         why = state["refusal"] if state["state"] == "refused" else "; ".join(state["reasons"])
         if state["state"] in ("stale", "refused"):
             together.setdefault((state["state"], why), []).append(label(*task))
-    for (state, why), names in together.items():
-        color = "yellow" if state == "stale" else "red"
+    for (kind, why), names in together.items():
+        color = "yellow" if kind == "stale" else "red"
         some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        said = f"[{color}]{state}[/{color}] {escape(some)}: {escape(why)}"
+        said = f"[{color}]{kind}[/{color}] {escape(some)}: {escape(why)}"
         console.print(said, soft_wrap=True)
