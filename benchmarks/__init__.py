@@ -7,4 +7,5 @@ one thread, so that other work on the machine counts less; run them with `OMP_NU
     python -m benchmarks.probes
     python -m benchmarks.language_id
     python -m benchmarks.consistency
+    python -m benchmarks.checks
 """
