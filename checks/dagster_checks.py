@@ -7,6 +7,7 @@ German partition is hidden by an English one that passes. If that interface move
 # No `from __future__ import annotations`: Dagster reads the type of a check's context.
 
 import json
+import time
 import warnings
 from collections.abc import Iterator
 
@@ -52,11 +53,11 @@ def checks_of(graph: Graph, maker: Maker) -> dict[str, dg.AssetChecksDefinition]
         return {step.asset: _check(step, specs(step), maker) for step in graph.steps.values()}
 
 
-def record_verdict(instance: dg.DagsterInstance, verdict: Verdict) -> None:
+def record_verdict(instance: dg.DagsterInstance, verdict: Verdict, seconds: float) -> None:
     """Put a verdict that was given outside a run beside its partition in the instance."""
     from mitt_assets.dagster_assets import key_of
 
-    for result in results(verdict):
+    for result in results(verdict, seconds):
         instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(
                 asset_key=key_of(verdict.asset),
@@ -82,13 +83,14 @@ def _check(step: Step, specs: list[dg.AssetCheckSpec], maker: Maker) -> dg.Asset
     )
     def body(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         partition = str(context.partition_key) if context.has_partition_key else None
+        clock = time.perf_counter()
         try:
             record = maker.required(step.asset, partition)
             verdict = maker.gate.judge(record, context.resources.gpu)
         except MittError as error:
             yield from _unjudged(label(step.asset, partition), error)
             return
-        yield from results(verdict)
+        yield from results(verdict, time.perf_counter() - clock)
 
     return body
 
@@ -109,14 +111,16 @@ def _unjudged(place: str, error: MittError) -> Iterator[dg.AssetCheckResult]:
         )
 
 
-def results(verdict: Verdict) -> Iterator[dg.AssetCheckResult]:
-    """A verdict as results of the two checks."""
-    yield _result(PLAUSIBLE, verdict, verdict.warnings)
+def results(verdict: Verdict, seconds: float) -> Iterator[dg.AssetCheckResult]:
+    """A verdict as results of the two checks; judging both took ``seconds``."""
+    yield _result(PLAUSIBLE, verdict, verdict.warnings, seconds)
     # Last: a blocking failure ends the step where it is yielded.
-    yield _result(SOUND, verdict, verdict.blocking)
+    yield _result(SOUND, verdict, verdict.blocking, seconds)
 
 
-def _result(name: str, verdict: Verdict, failed: list[Outcome]) -> dg.AssetCheckResult:
+def _result(
+    name: str, verdict: Verdict, failed: list[Outcome], seconds: float
+) -> dg.AssetCheckResult:
     critical = name == SOUND
     asked = [one for one in verdict.outcomes if (one.severity == "critical") == critical]
     return dg.AssetCheckResult(
@@ -128,6 +132,7 @@ def _result(name: str, verdict: Verdict, failed: list[Outcome]) -> dg.AssetCheck
             "judged": True,
             "expectations": len(asked),
             "failed": len(failed),
+            "seconds": round(seconds, 3),
             "suite": verdict.suite,
             "content": verdict.content,
             "library": verdict.library,

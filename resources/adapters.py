@@ -24,12 +24,14 @@ class Effect:
     """What an adapter changes.
 
     ``first_loss`` is the base's loss on the batch that training began with, which a fresh adapter
-    leaves as it is; ``change`` the largest absolute difference it makes to a logit (0 if it cannot
-    be attached); ``complaint`` why it cannot, or empty; ``linear`` the names of the base's linear
-    layers, its output left out.
+    leaves as it is, and ``tuned_loss`` the adapter's on the same batch; ``change`` the largest
+    absolute difference it makes to a logit. If it cannot be attached, ``complaint`` says why, the
+    loss is the base's and the change 0. ``linear`` are the names of the base's linear layers, its
+    output left out.
     """
 
     first_loss: float
+    tuned_loss: float
     change: float
     complaint: str
     linear: tuple[str, ...]
@@ -53,13 +55,14 @@ def measure_effect(
     base = load_base(model, device, "sdpa")
     tokens = rows[0].token_ids[:SHOWN]
     plain, linear = _logits(base, tokens, device), _linear(base)
-    loss = _loss(base, next(_batches(rows, settings)), device)
+    batch = next(_batches(rows, settings))
+    loss = _loss(base, batch, device)
     try:
         adapted = attach_adapter(base, adapter, model)
     except (ModelError, SafetensorError, ValueError, KeyError, TypeError) as problem:
-        return Effect(loss, 0.0, str(problem) or type(problem).__name__, linear)
+        return Effect(loss, loss, 0.0, str(problem) or type(problem).__name__, linear)
     change = (_logits(adapted, tokens, device) - plain).abs().max()
-    return Effect(loss, float(change), "", linear)
+    return Effect(loss, _loss(adapted, batch, device), float(change), "", linear)
 
 
 def _logits(model: Any, tokens: Sequence[int], device: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -70,13 +71,14 @@ def _judge(console: Console, maker: Maker, tasks: list[Task], home: Home) -> dic
     instance = dg.DagsterInstance.from_config(str(home.dagster))
     for number, task in enumerate(tasks, 1):
         head = f"[{number}/{len(tasks)}] {label(*task)}"
+        clock = time.perf_counter()
         try:
             verdicts[task] = maker.gate.judge(maker.required(*task), services)
         except MittError as error:
             _say(console, f"{head} could not be judged: {error}", "red")
             continue
         with home.database():
-            record_verdict(instance, verdicts[task])
+            record_verdict(instance, verdicts[task], time.perf_counter() - clock)
         _say(console, f"{head}  {verdicts[task].result.lower()}", "")
         for one in verdicts[task].blocking:
             _say(console, f"  refused: {one.sentence()}{_rows(one)}", "red")

@@ -134,8 +134,11 @@ def _summary(display: Display, console: Console) -> None:
     wall = time.monotonic() - display.started
     console.print(f"{', '.join(said)} in {wall:.0f} s.", highlight=False)
     if display.busy:
-        share = display.model / (wall * display.pool.jobs)
-        console.print(f"Models computed {share:.0%} of the workers' time.", highlight=False)
+        models, checks = (
+            one / (wall * display.pool.jobs) for one in (display.model, display.checks)
+        )
+        said = f"Models computed {models:.0%} of the workers' time, checks took {checks:.0%}."
+        console.print(said, highlight=False)
 
 
 def _rebuild_links(home: Home, store: Store) -> None:

@@ -35,6 +35,7 @@ class Display:
     held_up: Counter[Task] = field(default_factory=Counter)
     busy: float = 0.0
     model: float = 0.0
+    checks: float = 0.0
 
     def __enter__(self) -> Display:
         """Begin to watch."""
@@ -64,6 +65,7 @@ class Display:
             return
         self.busy += outcome.seconds
         self.model += outcome.model_seconds
+        self.checks += outcome.check_seconds
         self.seconds[_kind(task)].append(outcome.seconds)
         why = self.pool.why.get(task) or []
         reason = why[0].sentence() if why else self._unasked(task)

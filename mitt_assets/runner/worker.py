@@ -31,13 +31,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """A partition was made, or only judged: seconds in all, and seconds spent in models.
+    """A partition was made, or only judged: seconds in all, in models and in checks.
 
     ``refused`` says which blocking expectations failed, ``look_at`` which others did.
     """
 
     seconds: float
     model_seconds: float
+    check_seconds: float
     refused: str | None = None
     look_at: str | None = None
 
@@ -155,6 +156,7 @@ class _Bench:
         return Done(
             time.perf_counter() - clock,
             float(str(metadata["model seconds"].value)),
+            float(str(said[SOUND].metadata["seconds"].value)),
             None if said[SOUND].passed else said[SOUND].description,
             None if said[PLAUSIBLE].passed else said[PLAUSIBLE].description,
         )
@@ -166,12 +168,13 @@ class _Bench:
         clock = time.perf_counter()
         maker = self._maker
         verdict = maker.gate.judge(maker.required(order.asset, order.partition), self._services)
-        record_verdict(self._instance, verdict)
+        seconds = time.perf_counter() - clock
+        record_verdict(self._instance, verdict, seconds)
         refused, look_at = (
             "; ".join(one.sentence() for one in some) or None
             for some in (verdict.blocking, verdict.warnings)
         )
-        return Done(time.perf_counter() - clock, 0.0, refused, look_at)
+        return Done(time.perf_counter() - clock, 0.0, seconds, refused, look_at)
 
     def close(self) -> None:
         """Free the device."""
