@@ -1,4 +1,4 @@
-"""How much of ``make demo`` is not model compute: graph, records, storage, imports, reports, checks.
+"""How much of ``make demo`` is not model compute: checks, graph, records, storage, reports.
 
 Runs the demo into a home of its own, with the models' seconds as the workers count them, and then
 once more, when there is nothing to do.
