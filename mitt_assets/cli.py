@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 
 import click
 
+from mitt_assets.commands.lazy import LazyGroup
 from mitt_assets.errors import MittError
 
 COMMANDS = {
@@ -21,6 +21,7 @@ COMMANDS = {
     "accept": ("mitt_assets.commands.check:accept", "Use refused data nevertheless, on record."),
     "ui": ("mitt_assets.commands.ui:ui", "The graph and its runs in the browser."),
     "prompt": ("mitt_assets.commands.prompt:prompt", "The exact text and tokens a model is sent."),
+    "lineage": ("mitt_assets.commands.lineage:lineage", "From any number to what made it."),
     "export": ("mitt_assets.commands.export:export", "Tables as parquet, CSV or JSON lines."),
     "gc": ("mitt_assets.commands.gc:gc", "Free what nothing current needs any more."),
     "organism": ("mitt_assets.organism.cli:organism", "Build the embedded default again."),
@@ -28,36 +29,9 @@ COMMANDS = {
 """Where each command is, and its line in the help: reading that must import nothing."""
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are named without being imported."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order in which a study needs them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list from the table above."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but a misspelt name is answered without importing every command."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no command {args[0]!r}; there are: {', '.join(COMMANDS)}")
-        return super().resolve_command(ctx, args)
-
-
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="mitt-assets", prog_name="mitt")
 def mitt() -> None:
     """Multilingual test-time scaling, from problems to a report.
