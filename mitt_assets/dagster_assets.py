@@ -15,6 +15,7 @@ import dagster as dg
 from mitt_assets import partitions
 from mitt_assets.errors import MittError
 from mitt_assets.graph import OWN, Graph, Input, Step
+from mitt_assets.lineage.statement import Record, label
 from mitt_assets.materialise import Made, Maker, code_of
 from mitt_assets.partitions import Dimensions
 from mitt_assets.tables import TABLES
@@ -22,6 +23,8 @@ from mitt_assets.work import Beat, Markdown
 
 POOL = "gpu"
 HOST_TAG, PID_TAG = "mitt/host", "mitt/pid"
+INPUTS_SHOWN = 60
+"""Inputs named in a materialisation's metadata; its statement has them all."""
 LOG_EVERY = 10.0
 """Seconds between progress lines in a run's log."""
 
@@ -65,7 +68,8 @@ def _asset(
         except MittError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(made.record.content), metadata=metadata_of(made)
+            data_version=dg.DataVersion(made.record.content),
+            metadata={**metadata_of(made), **lineage_of(graph, step, made.record)},
         )
 
     return body
@@ -100,6 +104,41 @@ def metadata_of(made: Made) -> dict[str, Any]:
         "content": made.record.content,
         "statement": made.record.statement,
     }
+
+
+def lineage_of(graph: Graph, step: Step, record: Record) -> dict[str, Any]:
+    """What a materialisation was made from, and where each column's values stand upstream."""
+    inputs = [
+        f"{label(one.asset, one.partition)} {one.statement[:12]}" for one in record.dependencies
+    ]
+    more = len(inputs) - INPUTS_SHOWN
+    text = "\n".join([*inputs[:INPUTS_SHOWN], *([f"and {more} more"] if more > 0 else [])])
+    table = TABLES[step.table] if step.table else None
+    columns = {
+        column.name: deps
+        for column in (table.columns if table else ())
+        if column.parent and (deps := _column_dependencies(graph, step, column.parent))
+    }
+    asked = f"mitt lineage trace {step.asset} --html" if step.table == "estimates" else None
+    return {
+        "inputs": text or "none",
+        **({"trace a number": asked} if asked else {}),
+        **(
+            {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=columns)}
+            if columns
+            else {}
+        ),
+    }
+
+
+def _column_dependencies(graph: Graph, step: Step, parent: str) -> list[dg.TableColumnDep]:
+    """Columns of the step's inputs that ``parent`` (table.column) stands for."""
+    table, _, column = parent.partition(".")
+    return [
+        dg.TableColumnDep(asset_key=key_of(one.asset), column_name=column)
+        for one in step.inputs
+        if graph.step(one.asset).table == table
+    ]
 
 
 def _logger(

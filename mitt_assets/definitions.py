@@ -9,6 +9,7 @@ import dagster as dg
 
 from checks.dagster_checks import checks_of
 from mitt_assets.assets.chain import build_graph
+from mitt_assets.audit_asset import audit_of
 from mitt_assets.backfills import reports_after_backfill
 from mitt_assets.dagster_assets import assets_of
 from mitt_assets.graph import Graph
@@ -24,9 +25,12 @@ def build(graph: Graph | None = None) -> dg.Definitions:
     study = graph.study
     home = Home(study)
     maker = Maker(graph, home.store(), home.scratch)
+    audit = audit_of(maker, home)
     return dg.Definitions(
-        assets=list(assets_of(graph, maker).values()),
+        assets=[*assets_of(graph, maker).values(), *audit["assets"]],
         asset_checks=list(checks_of(graph, maker).values()),
+        jobs=audit["jobs"],
+        schedules=audit["schedules"],
         sensors=[reports_after_backfill(graph)],
         resources={"gpu": GPUResource(study=str(find()), cache=str(home.cache))},
         executor=dg.in_process_executor,
