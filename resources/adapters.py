@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SHOWN = 64
 """Tokens of a sequence that base and adapter are compared on."""
+SAMPLE = 96
+"""Sequences, evenly spaced, on which their losses are compared."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,14 @@ class Effect:
     """What an adapter changes.
 
     ``first_loss`` is the base's loss on the batch that training began with, which a fresh adapter
-    leaves as it is, and ``tuned_loss`` the adapter's on the same batch; ``change`` the largest
-    absolute difference it makes to a logit. If it cannot be attached, ``complaint`` says why, the
-    loss is the base's and the change 0. ``linear`` are the names of the base's linear layers, its
-    output left out.
+    leaves as it is; ``base_loss`` and ``tuned_loss`` are those of base and adapter on a sample of
+    what it was tuned on; ``change`` is the largest absolute difference it makes to a logit. If it
+    cannot be attached, ``complaint`` says why, the loss is the base's and the change 0. ``linear``
+    are the names of the base's linear layers, its output left out.
     """
 
     first_loss: float
+    base_loss: float
     tuned_loss: float
     change: float
     complaint: str
@@ -55,14 +58,15 @@ def measure_effect(
     base = load_base(model, device, "sdpa")
     tokens = rows[0].token_ids[:SHOWN]
     plain, linear = _logits(base, tokens, device), _linear(base)
-    batch = next(_batches(rows, settings))
-    loss = _loss(base, batch, device)
+    first = _loss(base, next(_batches(rows, settings)), device)
+    sample = rows[:: -(-len(rows) // SAMPLE)]
+    loss = _loss(base, sample, device)
     try:
         adapted = attach_adapter(base, adapter, model)
     except (ModelError, SafetensorError, ValueError, KeyError, TypeError) as problem:
-        return Effect(loss, loss, 0.0, str(problem) or type(problem).__name__, linear)
+        return Effect(first, loss, loss, 0.0, str(problem) or type(problem).__name__, linear)
     change = (_logits(adapted, tokens, device) - plain).abs().max()
-    return Effect(loss, _loss(adapted, batch, device), float(change), "", linear)
+    return Effect(first, loss, _loss(adapted, sample, device), float(change), "", linear)
 
 
 def _logits(model: Any, tokens: Sequence[int], device: str) -> Any:

@@ -166,9 +166,13 @@ class Pool:
         if isinstance(outcome, Failed):
             self.plan.states[task] = State.FAILED
             self.errors[task] = outcome.message
+        elif self._must(task):
+            self.plan.states[task] = State.MADE
+        else:
+            self.plan.states[task] = State.JUDGED
         self.watch.finished(task, outcome)
         if isinstance(outcome, Done):
-            self._settle(task, State.MADE if self._must(task) else State.JUDGED)
+            self._settle(task, self.plan.states[task])
 
     def _lost(self, worker: Worker) -> None:
         worker.process.join(timeout=5)

@@ -281,6 +281,7 @@ WINDOWS = [
         says="knows something of most",
         table=every(at_prior=True),
         rows=literally("all windows"),
+        warning=True,
     ),
     _window(
         "another language's partition",

@@ -301,6 +301,7 @@ TRACES = [
         says="few traces end in a loop",
         table=_decoded("loop"),
         rows=_one,
+        warning=True,
     ),
     _trace(
         "one trace for two questions",
@@ -342,7 +343,6 @@ TRACES = [
         "de|llama",
         "the variant is",
         table=foreign("base/traces", "de|llama"),
-        rows=_one,
     ),
     Corruption(
         "another opening",

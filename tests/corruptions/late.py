@@ -163,9 +163,9 @@ def _similarities() -> list[Corruption]:
             table=other(SIMILARITY, "de|llama"),
         ),
         make(
-            "similarities of mitt here",
+            "similarities of english_prefix here",
             says="what the vectors give",
-            table=other("mitt/consistency", TL),
+            table=other("english_prefix/consistency", TL),
         ),
         make("similarities empty", says="not empty", table=emptied),
     ]
@@ -204,8 +204,14 @@ def _trace(row: Mapping[str, Any], ground: Ground) -> list[int]:
     return list(found)
 
 
-def with_answer(row: Mapping[str, Any], ground: Ground) -> list[int]:
-    return [*row["token_ids"][: row["loss_start"]], *_trace(row, ground)]
+def with_answer(frame: pl.DataFrame, ground: Ground) -> pl.DataFrame:
+    """A cut sequence of a trace that has an answer, uncut."""
+    traces = ground.frame("mitt/training_traces", "llama")
+    long = traces.filter(pl.col("token_ids").list.len() > pl.col("think_tokens"))["trace_id"]
+    at = (~frame["whole"] & frame["trace_id"].is_in(long.to_list())).to_list().index(True)
+    row = frame.row(at, named=True)
+    tokens = [*row["token_ids"][: row["loss_start"]], *_trace(row, ground)]
+    return put("token_ids", tokens, at)(frame, ground)
 
 
 def one_token_more(row: Mapping[str, Any], ground: Ground) -> list[int]:
@@ -265,9 +271,7 @@ def _training() -> list[Corruption]:
     return [
         make("evaluation problem tuned on", says="same as an evaluation", table=evaluated),
         make("evaluation problem, split", says="training split", table=evaluated),
-        make(
-            "answer in a prefix", says="behind the thought", table=tokens(with_answer), rows=cut_id
-        ),
+        make("answer in a prefix", says="behind the thought", table=with_answer),
         make("prefix too long", says="as the cut says", table=tokens(one_token_more), rows=cut_id),
         make("eos behind a cut", says="eos ends whole", table=tokens(eos_behind), rows=cut_id),
         make("eos over the last", says="eos ends whole", table=tokens(eos_over_last), rows=cut_id),
@@ -460,7 +464,7 @@ def _manifests() -> list[Corruption]:
         ),
         make(
             "no files named",
-            says="files are listed",
+            says="a file of weights",
             files=edit(name, lambda m: {**m, "files": {}}),
         ),
         make("manifest cut short", says="JSON object", files=shortened(name)),

@@ -88,10 +88,24 @@ def test_what_a_current_number_was_made_of_stays(store):
 
 
 def test_whatever_another_pointer_names_stays(store):
-    verdict = store.storage.put(b"a verdict")
-    store.storage.write_pointer("verdicts/x.json", f'{{"verdict":"{verdict}"}}'.encode())
+    note = store.storage.put(b"a note")
+    store.storage.write_pointer("notes/x.json", f'{{"note":"{note}"}}'.encode())
     stray = store.storage.put(b"a stray")
     assert planned(gc.plan(store, min_age_s=-1)) == {stray}
+
+
+def test_a_verdict_goes_with_the_content_it_is_about(store):
+    old, current = commit(store, "a", b"old"), commit(store, "a", b"new")
+    pointers = []
+    for record in (old, current):
+        verdict = store.storage.put(f"a verdict on {record.content}".encode())
+        pointers.append(f"verdicts/{record.content[:2]}/{record.content}-{'0' * 64}.json")
+        store.storage.write_pointer(pointers[-1], f'{{"verdict":"{verdict}"}}'.encode())
+    plan = gc.plan(store, min_age_s=-1)
+    assert plan.pointers == (pointers[0],)
+    gc.collect(plan)
+    assert store.storage.pointers("verdicts/") == [pointers[1]]
+    assert gc.plan(store, min_age_s=-1).objects == ()
 
 
 def test_young_objects_stay_for_their_writer(store):
