@@ -8,4 +8,6 @@ one thread, so that other work on the machine counts less; run them with `OMP_NU
     python -m benchmarks.language_id
     python -m benchmarks.consistency
     python -m benchmarks.checks
+    python -m benchmarks.lineage
+    python -m benchmarks.audit
 """

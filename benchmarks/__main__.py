@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("probes", "language_id", "consistency", "generation", "checks", "demo")
+NAMES = ("probes", "language_id", "consistency", "generation", "checks", "lineage", "audit", "demo")
 
 
 def main() -> int:

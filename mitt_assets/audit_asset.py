@@ -46,7 +46,9 @@ def audit_of(maker: Maker, home: Home) -> dict[str, Any]:
             check_results=list(_results(found.findings)),
         )
 
-    job = dg.define_asset_job("audit_home", dg.AssetSelection.assets(NAME), description="Audit the home.")
+    job = dg.define_asset_job(
+        "audit_home", dg.AssetSelection.assets(NAME), description="Audits the study's home."
+    )
     schedule = dg.ScheduleDefinition(
         name="audit_nightly",
         job=job,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from checks.subject import Subject, Values
 from checks.suites.consistency import distance
 from checks.suites.rules import among, at_least, between, equal, rows, suite
 from mitt_assets import partitions
+from mitt_assets.lineage.recompute import Pair, estimates_again, usable_pairs
+from mitt_assets.lineage.rows import Reader
 from mitt_assets.method.estimates.panel import ALL
 from mitt_assets.method.estimates.selection import LAST_OF
 from mitt_assets.partitions import LANGUAGE_MODEL
@@ -34,16 +35,10 @@ CODE = (
     "checks.suites.consistency",
     "mitt_assets.method.statistics",
     "mitt_assets.method.estimates",
+    "mitt_assets.lineage.recompute",
+    "mitt_assets.lineage.rows",
 )
 
-TABLES: dict[str, tuple[str, ...]] = {
-    "scaling": ("probes", "traces"),
-    "variant_effects": ("probes", "windows", "traces"),
-    "drift": ("windows", "traces"),
-    "consistency": ("consistency", "windows", "probes", "traces"),
-    "tokens": ("traces",),
-}
-"""What each report's estimates take, in the order they take it."""
 GROUP = ("measure", "model", "variant", "language", "curve", "axis")
 NUMBERS = ("estimate", "low", "high")
 OFF = 1e-9
@@ -106,7 +101,8 @@ percentiles may lie above the estimate."""
 def measure(subject: Subject) -> dict[str, Values]:
     """Every estimate beside the one made again, and which partitions they rest on."""
     usable = _usable(subject)
-    again = _again(subject, usable)
+    reader = Reader(subject.store)
+    again = estimates_again(reader, subject.study, subject.record, usable)
     ids = (*GROUP, "at")
     return {
         "estimates": Values(_beside(subject.frame, again), ids),
@@ -161,52 +157,14 @@ def suites(subject: Subject) -> dict[str, ExpectationSuite]:
     }
 
 
-def _usable(subject: Subject) -> set[tuple[str, str]]:
+def _usable(subject: Subject) -> set[Pair]:
     """(variant, partition) pairs whose tables were all read, and made from the traces read."""
-    wanted = TABLES[subject.record.asset.rpartition("/")[2]]
-    pairs = [
+    declared = {
         (variant, str(key))
         for variant in subject.study.variants
         for key in partitions.keys(subject.study, LANGUAGE_MODEL)
-    ]
-    return {pair for pair in pairs if all(_made_from(subject, *pair, table) for table in wanted)}
-
-
-def _made_from(subject: Subject, variant: str, partition: str, table: str) -> bool:
-    """Whether a table is among the parents, and names the traces that are there."""
-    record = subject.parents.get((f"{variant}/{table}", partition))
-    traces = subject.parents.get((f"{variant}/traces", partition))
-    if record is None or traces is None:
-        return False
-    named = [one for one in record.dependencies if (one.asset, one.partition) == _place(traces)]
-    return all(one.content == traces.content for one in named)
-
-
-def _place(record: Any) -> tuple[str, str | None]:
-    return record.asset, record.partition
-
-
-def _again(subject: Subject, usable: set[tuple[str, str]]) -> pl.DataFrame:
-    """The report's estimates, made again from the parents."""
-    name = subject.record.asset.rpartition("/")[2]
-    estimate = getattr(import_module(f"mitt_assets.method.estimates.{name}"), name)
-    frames = [_joined(subject, table, usable) for table in TABLES[name]]
-    made: pl.DataFrame = estimate(*frames, subject.study) if usable else subject.frame.head(0)
-    return made
-
-
-def _joined(subject: Subject, table: str, usable: set[tuple[str, str]]) -> pl.DataFrame:
-    """One table of all usable partitions, in the study's order."""
-    import polars as pl
-
-    frames = []
-    for variant in subject.study.variants:
-        for key in partitions.keys(subject.study, LANGUAGE_MODEL):
-            if (variant, str(key)) in usable:
-                frame = subject.store.table(subject.parents[f"{variant}/{table}", key])
-                named = {**partitions.parse(LANGUAGE_MODEL, key), "variant": variant}
-                frames.append(frame.with_columns(**{k: pl.lit(v) for k, v in named.items()}))
-    return pl.concat(frames)
+    }
+    return usable_pairs(subject.store, subject.record) & declared
 
 
 def _keyed(frame: pl.DataFrame) -> pl.DataFrame:
@@ -339,7 +297,7 @@ def _keys(text: str) -> set[str]:
     return set(found) if isinstance(found, Mapping) else set()
 
 
-def _partitions(subject: Subject, usable: set[tuple[str, str]]) -> pl.DataFrame:
+def _partitions(subject: Subject, usable: set[Pair]) -> pl.DataFrame:
     """Per variant, language and model: whether its tables are there, and whether it is estimated.
 
     What is estimated without being declared by the study has a row as well.
