@@ -137,8 +137,8 @@ def _summary(display: Display, console: Console) -> None:
         models, checks = (
             one / (wall * display.pool.jobs) for one in (display.model, display.checks)
         )
-        said = f"Models computed {models:.0%} of the workers' time, checks took {checks:.0%}."
-        console.print(said, highlight=False)
+        shares = f"Models computed {models:.0%} of the workers' time, checks took {checks:.0%}."
+        console.print(shares, highlight=False)
 
 
 def _rebuild_links(home: Home, store: Store) -> None:
