@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mitt_assets.materialise import Maker
 
+NATURAL = "natural"
 _SHOWN = 12
 _BUDGET = "budget"
 """Short for ``axis=tokens,x=...``."""
@@ -64,6 +65,10 @@ def find_number(frame: pl.DataFrame, where: Mapping[str, str], report: str) -> i
                 f" {place}{column} is: {_values(found, column)}"
             )
         found = matched
+    if found.height > 1 and "curve" not in where:
+        # Unless another curve is asked for, the one without forced waits is meant.
+        natural = found.filter(_equals("curve", NATURAL))
+        found = found if natural.is_empty() else natural
     if found.height > 1:
         open_ = {name: _values(found, name) for name in KEY if found[name].n_unique() > 1}
         said = "\n".join(f"  {name}: {values}" for name, values in open_.items())
