@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from tests.commandline import mitt
 
@@ -66,15 +67,21 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """One whole run of the miniature study: (home, study file)."""
-    folder = tmp_path_factory.mktemp("finished")
-    study = folder / "study.yaml"
-    study.write_text(yaml.safe_dump(MINIATURE), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MITT_HOME", str(folder / "home"))
-        mitt("run", "--study", str(study), "--jobs", "2")
-    return folder / "home", study
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> tuple[Path, Path]:
+    """One whole run of the miniature study: (home, study file). Made once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "finished"
+    home, study = folder / "home", folder / "study.yaml"
+    with FileLock(f"{folder}.lock"):
+        if not study.exists():
+            folder.mkdir(exist_ok=True)
+            file = folder / f"{worker_id}.yaml"
+            file.write_text(yaml.safe_dump(MINIATURE), encoding="utf-8")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("MITT_HOME", str(home))
+                mitt("run", "--study", str(file), "--jobs", "2")
+            file.rename(study)
+    return home, study
 
 
 @pytest.fixture
