@@ -9,18 +9,23 @@ German partition is hidden by an English one that passes. If that interface move
 import json
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import dagster as dg
 
 from checks.names import PLAUSIBLE, SOUND
 from checks.verdicts import Outcome, Verdict
+from mitt_assets import partitions
 from mitt_assets.errors import MittError
 from mitt_assets.graph import Graph, Step
 from mitt_assets.lineage.statement import label
 from mitt_assets.materialise import Maker
 
 POOL = "gpu"
+PARTITION_TAG = "dagster/partition"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Dagster's own lines go to the instance's log; the terminal belongs to the display."""
 TOLD = 2_000
 """Characters of failing rows in the metadata of one check."""
 
@@ -53,23 +58,43 @@ def checks_of(graph: Graph, maker: Maker) -> dict[str, dg.AssetChecksDefinition]
         return {step.asset: _check(step, specs(step), maker) for step in graph.steps.values()}
 
 
-def record_verdict(instance: dg.DagsterInstance, verdict: Verdict, seconds: float) -> None:
-    """Put a verdict that was given outside a run beside its partition in the instance."""
-    from mitt_assets.dagster_assets import key_of
+def judge_in_run(
+    instance: dg.DagsterInstance,
+    maker: Maker,
+    definitions: tuple[dg.AssetsDefinition, dg.AssetChecksDefinition],
+    partition: str | None,
+    services: Any,
+    tags: Mapping[str, str],
+) -> dg.AssetCheckEvaluation:
+    """Run the checks of what is stored, alone, as a run in the instance; what ``sound`` said.
 
-    for result in results(verdict, seconds):
-        instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=key_of(verdict.asset),
-                check_name=str(result.check_name),
-                passed=result.passed,
-                metadata=result.metadata,
-                severity=result.severity,
-                description=result.description,
-                blocking=result.check_name == SOUND,
-                partition=verdict.partition,
-            )
-        )
+    Dagster resolves no partition for checks without their asset, so it is given as the tags that
+    it would become. Events outside a run are no way: the instance keeps one per partition for ever.
+    Raises SuiteBrokenError if nothing is known about the data.
+    """
+    from checks.judge import SuiteBrokenError
+
+    asset, checks = definitions
+    step = maker.graph.step("/".join(asset.key.path))
+    own = partitions.parse(step.dimensions, partition)
+    placed = {PARTITION_TAG: partition} if partition else {}
+    if len(own) > 1:
+        placed |= {f"{PARTITION_TAG}/{name}": value for name, value in own.items()}
+    result = dg.materialize(
+        [asset, checks],
+        selection=dg.AssetSelection.checks_for_assets(asset.key),
+        instance=instance,
+        resources={"gpu": services},
+        run_config=QUIET,
+        tags={**tags, **placed},
+        raise_on_error=False,
+    )
+    for one in result.get_asset_check_evaluations():
+        if one.check_name == SOUND:
+            if not one.metadata["judged"].value:
+                raise SuiteBrokenError(one.description or "")
+            return one
+    raise SuiteBrokenError(f"the checks of {label(step.asset, partition)} did not run")
 
 
 def _check(step: Step, specs: list[dg.AssetCheckSpec], maker: Maker) -> dg.AssetChecksDefinition:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -60,32 +59,35 @@ def _judge(console: Console, maker: Maker, tasks: list[Task], home: Home) -> dic
     """Judge one partition after another and say what failed; those not judged are absent."""
     import dagster as dg
 
-    from checks.dagster_checks import record_verdict
+    from checks.dagster_checks import checks_of, judge_in_run
+    from mitt_assets.dagster_assets import assets_of, own_tags
     from mitt_assets.errors import MittError
     from mitt_assets.lineage.statement import label
     from resources.services import StudyServices
 
     services = StudyServices(maker.graph.study, home.cache)
+    assets, checks = assets_of(maker.graph, maker), checks_of(maker.graph, maker)
+    tags = {"mitt/by": "mitt check", **own_tags()}
     verdicts: dict[Task, Verdict] = {}
     home.prepare()
-    instance = dg.DagsterInstance.from_config(str(home.dagster))
-    for number, task in enumerate(tasks, 1):
-        head = f"[{number}/{len(tasks)}] {label(*task)}"
-        clock = time.perf_counter()
-        try:
-            verdicts[task] = maker.gate.judge(maker.required(*task), services)
-        except MittError as error:
-            _say(console, f"{head} could not be judged: {error}", "red")
-            continue
-        with home.database():
-            record_verdict(instance, verdicts[task], time.perf_counter() - clock)
-        _say(console, f"{head}  {verdicts[task].result.lower()}", "")
-        for one in verdicts[task].blocking:
-            _say(console, f"  refused: {one.sentence()}{_rows(one)}", "red")
-        for one in verdicts[task].warnings:
-            _say(console, f"  look at: {one.sentence()}{_rows(one)}", "yellow")
+    with home.database(), dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        for number, (asset, partition) in enumerate(tasks, 1):
+            head = f"[{number}/{len(tasks)}] {label(asset, partition)}"
+            definitions = assets[asset], checks[asset]
+            try:
+                judge_in_run(instance, maker, definitions, partition, services, tags)
+            except MittError as error:
+                _say(console, f"{head} could not be judged: {error}", "red")
+                continue
+            verdict = maker.gate.verdict(maker.required(asset, partition))
+            assert verdict is not None  # it was just given
+            verdicts[asset, partition] = verdict
+            _say(console, f"{head}  {verdict.result.lower()}", "")
+            for one in verdict.blocking:
+                _say(console, f"  refused: {one.sentence()}{_rows(one)}", "red")
+            for one in verdict.warnings:
+                _say(console, f"  look at: {one.sentence()}{_rows(one)}", "yellow")
     services.close()
-    instance.dispose()
     return verdicts
 
 

@@ -15,9 +15,6 @@ from checks.names import PLAUSIBLE, SOUND
 from mitt_assets.errors import MittError
 from mitt_assets.work import Beat
 
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-"""Dagster's own lines go to the instance's log; the terminal belongs to the display."""
-
 
 @dataclass(frozen=True)
 class Job:
@@ -102,7 +99,7 @@ class _Bench:
     def __init__(self, pipe: Connection, job: Job) -> None:
         import dagster as dg
 
-        from checks.dagster_checks import checks_of
+        from checks.dagster_checks import QUIET, checks_of
         from mitt_assets.assets.chain import build_graph
         from mitt_assets.dagster_assets import assets_of, own_tags
         from mitt_assets.home import Home, limited
@@ -121,7 +118,8 @@ class _Bench:
         self._checks = checks_of(graph, self._maker)
         self._instance = dg.DagsterInstance.from_config(str(home.dagster))
         self._dg = dg
-        self._tags = own_tags()
+        self._quiet = QUIET
+        self._tags = {"mitt/by": "mitt run", **own_tags()}
         if self._services.device() == "cpu":
             _set_torch_threads(job.threads)
 
@@ -145,8 +143,8 @@ class _Bench:
             partition_key=order.partition,
             instance=self._instance,
             resources={"gpu": self._services},
-            run_config=QUIET,
-            tags={"mitt/by": "mitt run", **self._tags},
+            run_config=self._quiet,
+            tags=self._tags,
             raise_on_error=False,
         )
         said = {one.check_name: one for one in result.get_asset_check_evaluations()}
@@ -163,17 +161,20 @@ class _Bench:
 
     def _judge(self, order: Order) -> Done:
         """What is stored of a partition, by its checks alone."""
-        from checks.dagster_checks import record_verdict
+        from checks.dagster_checks import judge_in_run
 
         clock = time.perf_counter()
-        maker = self._maker
-        verdict = maker.gate.judge(maker.required(order.asset, order.partition), self._services)
-        seconds = time.perf_counter() - clock
-        record_verdict(self._instance, verdict, seconds)
+        maker, services = self._maker, self._services
+        definitions = self._assets[order.asset], self._checks[order.asset]
+        sound = judge_in_run(
+            self._instance, maker, definitions, order.partition, services, self._tags
+        )
+        verdict = maker.gate.verdict(maker.required(order.asset, order.partition))
         refused, look_at = (
             "; ".join(one.sentence() for one in some) or None
-            for some in (verdict.blocking, verdict.warnings)
+            for some in ((verdict.blocking, verdict.warnings) if verdict else ([], []))
         )
+        seconds = float(str(sound.metadata["seconds"].value))
         return Done(time.perf_counter() - clock, 0.0, seconds, refused, look_at)
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from checks.dagster_checks import checks_of
 from mitt_assets.assets.chain import build_graph
 from mitt_assets.dagster_assets import assets_of, key_of
 from mitt_assets.graph import Graph
@@ -105,7 +106,7 @@ def test_materialising_in_dagster_is_seen_by_the_command_line(
     services = StudyServices(maker.graph.study, home.cache, "cpu")
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
         result = dg.materialize(
-            [assets_of(maker.graph, maker)["problems"]],
+            [assets_of(maker.graph, maker)["problems"], checks_of(maker.graph, maker)["problems"]],
             instance=instance,
             resources={"gpu": services},
         )

@@ -61,6 +61,7 @@ def test_german_stops_english_goes_on_and_the_report_says_so(study: Path) -> Non
     before = states(study)
     break_german(study)
     assert check_german(study).exit_code == 1
+    assert check_german(study).exit_code == 1  # and it can be asked again
     said = invoke("run", "--study", str(study), "--jobs", "1")
     assert said.exit_code == 1
     assert "base/traces[de|llama] is refused by its checks: the seed is drawn" in said.output

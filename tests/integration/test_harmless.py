@@ -48,7 +48,7 @@ def study(finished: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.Monke
 def test_hostile_texts_reach_nobody_s_terminal_page_or_metadata(study: Path) -> None:
     said = invoke("check", "--study", str(study), "--language", "de")
     assert said.exit_code == 1
-    assert "tokens decode to the text" in said.output
+    assert "the text is what the tokens decode to" in said.output
     assert not any(one in said.output for one in FORBIDDEN)
     assert len(said.output) < MOST
 
