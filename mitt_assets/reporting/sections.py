@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mitt_assets.lineage import canonical
 from mitt_assets.reporting import agreement, charts, drift
 from mitt_assets.reporting.assumptions import Assumption, assumptions, grouped
 from mitt_assets.reporting.chart import Chart
@@ -89,6 +90,11 @@ class View:
     overrides: tuple[tuple[str, str, str], ...]
     content: tuple[tuple[str, str], ...]
     study_text: str
+
+    @property
+    def content_root(self) -> str:
+        """One digest of all inputs: their names and content, and nothing of how they were made."""
+        return canonical.digest([list(one) for one in self.content])
 
     @property
     def assumption_rows(self) -> tuple[tuple[str, str, str, str], ...]:
