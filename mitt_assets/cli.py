@@ -10,8 +10,8 @@ import sys
 
 import click
 
-from mitt_assets.commands.lazy import LazyGroup
 from mitt_assets.errors import MittError
+from mitt_assets.lazy_group import LazyGroup
 
 COMMANDS = {
     "study": ("mitt_assets.commands.study:study", "Start, show and validate a study file."),

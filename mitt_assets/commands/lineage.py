@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mitt_assets.commands.lazy import LazyGroup
+from mitt_assets.lazy_group import LazyGroup
 
 COMMANDS = {
     "trace": ("mitt_assets.commands.lineage_trace:trace", "A number, back to its first rows."),

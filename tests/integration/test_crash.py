@@ -87,10 +87,13 @@ def test_a_shard_writer_killed_twenty_times_loses_no_finished_shard(tmp_path: Pa
     assert len(made) == len(set(made)), "a finished shard was made again"
 
 
+CHOSEN = ("--select", "base/probes", "--language", "de")
+
+
 def run_in_group(study: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "mitt_assets.cli", "run", "--study", str(study), "--jobs", "2"]
     return subprocess.Popen(
-        [*command, "--select", "base/probes"],
+        [*command, *CHOSEN],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -110,7 +113,7 @@ def shards_of(home: Path) -> set[Path]:
 
 
 def content_root(study: Path) -> str:
-    arguments = ["status", "--study", str(study), "--json", "--select", "base/probes"]
+    arguments = ["status", "--study", str(study), "--json", *CHOSEN]
     return str(json.loads(mitt(*arguments))["content_root"])
 
 
@@ -131,8 +134,8 @@ def test_a_run_killed_twice_ends_with_the_same_content(
             time.sleep(0.01)
         assert process.poll() is None, "the run ended before it could be killed"
         kill_with_children(process)
-    mitt("run", "--study", str(study), "--select", "base/probes", "--jobs", "2")
+    mitt("run", "--study", str(study), *CHOSEN, "--jobs", "2")
     killed = content_root(study)
     monkeypatch.setenv("MITT_HOME", str(tmp_path / "undisturbed"))
-    mitt("run", "--study", str(study), "--select", "base/probes", "--jobs", "1")
+    mitt("run", "--study", str(study), *CHOSEN, "--jobs", "1")
     assert content_root(study) == killed

@@ -143,11 +143,12 @@ def test_a_missing_upstream_partition_is_named_with_its_command(study_file: Stud
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "absent"])
 def test_a_damaged_object_is_refused_and_made_again(study_file: StudyFile, damage: str) -> None:
-    study = study_file()
-    assert run(study, "--select", "problems").exit_code == 0
-    maker = open_maker(str(study))
-    record = maker.store.current("problems", None)
-    assert record is not None
+    from mitt_assets.errors import IntegrityError
+    from resources.services import StudyServices
+
+    maker = open_maker(str(study_file()))
+    services = StudyServices(maker.graph.study, maker.scratch, "cpu")
+    record = maker.make("problems", None, services, "first").record
     path = maker.store.storage.local_path(record.files["table.parquet"])
     assert path is not None
     before = path.read_bytes()
@@ -157,12 +158,22 @@ def test_a_damaged_object_is_refused_and_made_again(study_file: StudyFile, damag
     else:
         changed = before[:-9] if damage == "truncated" else before[:40] + b"\0" + before[41:]
         path.write_bytes(changed)
-    result = run(study, "--select", "translations", "--language", "en")
-    refused(result, "problems", "mitt run")
-    assert not open_maker(str(study)).store.current("translations", "en")
-    assert run(study, "--select", "problems", "--force").exit_code == 0
+    with pytest.raises(IntegrityError, match="problems"):
+        maker.make("translations", "en", services, "second")
+    assert not maker.store.current("translations", "en")
+    maker.make("problems", None, services, "third")
     assert path.read_bytes() == before
-    assert run(study, "--select", "translations", "--language", "en").exit_code == 0
+    maker.make("translations", "en", services, "fourth")
+
+
+def test_a_run_names_the_damaged_object_and_how_to_make_it_again(study_file: StudyFile) -> None:
+    study = study_file()
+    assert run(study, "--select", "problems").exit_code == 0
+    maker = open_maker(str(study))
+    path = maker.store.storage.local_path(maker.required("problems", None).files["table.parquet"])
+    assert path is not None
+    path.unlink()
+    refused(run(study, "--select", "translations", "--language", "en"), "problems", "mitt run")
 
 
 def test_a_tokenizer_without_think_tags_is_refused(tmp_path: Path, study_file: StudyFile) -> None:
