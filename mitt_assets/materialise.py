@@ -54,6 +54,11 @@ class Maker:
     scratch: Path
 
     @cached_property
+    def _study_digest(self) -> str:
+        """Of the whole study, every default written out."""
+        return canonical.digest(self.graph.study.model_dump(mode="json"))
+
+    @cached_property
     def gate(self) -> Gate:
         """Who may read what: no input is read that it refuses."""
         return Gate(self.graph, self.store)
@@ -226,7 +231,7 @@ class Maker:
             dependencies=tuple(record.dependency() for record in unique),
             study_slice=expected.study_slice,
             code={"version": expected.code, **environment.code_state()},
-            environment=environment.environment(),
+            environment={**environment.environment(), "study": self._study_digest},
             run_id=run_id,
             started=started,
             ended=_now(),

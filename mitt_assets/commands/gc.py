@@ -6,6 +6,8 @@ import click
 
 from mitt_assets.commands.options import STUDY
 
+SHOWN = 5
+
 
 @click.command()
 @STUDY
@@ -26,6 +28,11 @@ def gc(study: str | None, delete: bool, keep_history: bool, limit: int | None) -
 
     found = plan(open_maker(study, limit).store, keep_history=keep_history)
     click.echo(f"{found.sentence()}.")
+    broken = found.broken()
+    if broken:
+        some = ", ".join(f"{place} ({count})" for place, count in list(broken.items())[:SHOWN])
+        more = f" and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
+        click.echo(f"Earlier commits that could not be compared or reproduced then: {some}{more}.")
     if delete:
         click.echo(f"Freed {collect(found) / 1e6:.1f} MB.")
     elif found.objects or found.pointers or found.history:

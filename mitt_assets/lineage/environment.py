@@ -26,7 +26,9 @@ _REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def environment() -> dict[str, JSON]:
-    """Python, platform, processor and the versions of the libraries this program asks for."""
+    """Python, platform, processor, the versions of the libraries this program asks for, and one
+    digest of everything installed, as a lock file would name it.
+    """
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": platform.platform(),
@@ -34,6 +36,7 @@ def environment() -> dict[str, JSON]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "libraries": dict(_libraries()),
+        "installed": _installed(),
     }
 
 
@@ -65,6 +68,12 @@ def _libraries() -> tuple[tuple[str, str], ...]:
         requirements = []
     names = {match.group() for text in requirements if (match := _REQUIREMENT.match(text))}
     return tuple((name, _version(name)) for name in sorted(names) if _version(name))
+
+
+@cache
+def _installed() -> str:
+    found = {(one.metadata["Name"] or "").lower(): one.version for one in metadata.distributions()}
+    return canonical.digest(dict(sorted(found.items())))
 
 
 def _version(name: str) -> str:

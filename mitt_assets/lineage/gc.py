@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from mitt_assets.lineage.statement import label
 from mitt_assets.lineage.store import Store
-from resources.storage import Storage
+from resources.storage import Storage, pointer_key
 
 MIN_AGE_S = 3600.0
 ABOUT_CONTENT = ("verdicts/", "overrides/")
@@ -37,6 +38,15 @@ class GcPlan:
     def size(self) -> int:
         """Bytes that would be freed."""
         return sum(size for _, size in self.objects)
+
+    def broken(self) -> dict[str, int]:
+        """Earlier commits that could no longer be traced, compared or reproduced, by partition."""
+        found: dict[str, int] = {}
+        for entry in self.history:
+            folder = entry.rpartition("/")[0].partition("/")[2]
+            place = label(*pointer_key(folder))
+            found[place] = found.get(place, 0) + 1
+        return found
 
     def sentence(self) -> str:
         """The plan in one sentence, for a terminal."""

@@ -53,6 +53,7 @@ def test_what_was_replaced_goes_with_its_history(store):
     plan = gc.plan(store, min_age_s=-1)
     assert planned(plan) == {old.statement, old.files["table.parquet"]}
     assert [entry.rpartition("-")[2] for entry in plan.history] == [old.statement]
+    assert plan.broken() == {"a": 1}
     assert gc.collect(plan) == plan.size == sum(size for _, size in plan.objects)
     assert "2 objects" in plan.sentence()
     store.verify(new)
