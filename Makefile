@@ -39,7 +39,7 @@ ui: $(READY) ## Show the graph at http://127.0.0.1:3000 (PORT=… for another po
 
 test: $(READY) ## Run the unit and integration tests
 	@echo "Running the unit and integration tests."
-	@$(BIN)/pytest -q -n 2 --dist loadfile
+	@$(BIN)/pytest -q -n 2 --dist worksteal
 
 test-checks: $(READY) ## Damage a study in every known way; each must be noticed (some minutes)
 	@echo "Damaging a study in every known way."
