@@ -103,7 +103,8 @@ def _check(step: Step, specs: list[dg.AssetCheckSpec], maker: Maker) -> dg.Asset
     @dg.multi_asset_check(
         specs=specs,
         name=name,
-        pool=POOL if step.gpu else None,
+        # Only an adapter is tried on its model; other checks need no slot, and so wait for none.
+        pool=POOL if step.asset.endswith("/adapter") else None,
         required_resource_keys={"gpu"},
     )
     def body(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:

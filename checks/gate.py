@@ -87,13 +87,31 @@ class Gate:
 
     def overrides(self, record: Record) -> list[JSON]:
         """Every acceptance of refused data that a record, or what it was made from, rests on."""
-        own = self.override(record) if self._failed(record) else None
-        return [*([own] if own else []), *record.overrides]
+        failed = [one for one in (*self._ancestors(record), record) if self._failed(one)]
+        given = [self.override(one) for one in failed]
+        return [*(one for one in given if one), *record.overrides]
 
     def override(self, record: Record) -> JSON | None:
-        """The acceptance of this record in spite of its checks, if somebody gave one."""
-        data = self.store.storage.read_pointer(_override(record.content, self.suite(record)))
-        return None if data is None else json.loads(data)
+        """The acceptance of this record in spite of its checks, if somebody gave one.
+
+        What is not an acceptance of these very bytes under this suite, with a name and a reason,
+        is none.
+        """
+        suite = self.suite(record)
+        data = self.store.storage.read_pointer(_override(record.content, suite))
+        try:
+            said = None if data is None else json.loads(data)
+        except ValueError:
+            return None
+        about = {
+            "asset": record.asset,
+            "partition": record.partition,
+            "content": record.content,
+            "suite": suite,
+        }
+        if not isinstance(said, dict) or not about.items() <= said.items():
+            return None
+        return said if said.get("by") and said.get("reason") else None
 
     def accept(self, record: Record, reason: str, by: str, when: str) -> JSON:
         """Accept a record whose checks failed; returns what was written down."""

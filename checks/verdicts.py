@@ -16,6 +16,7 @@ from typing import Any
 
 from checks.suites import module_of
 from mitt_assets import partitions
+from mitt_assets.errors import IntegrityError
 from mitt_assets.graph import Graph
 from mitt_assets.lineage import canonical
 from mitt_assets.lineage.environment import code_version
@@ -101,11 +102,18 @@ def keep(store: Store, verdict: Verdict) -> str:
 
 
 def find(store: Store, content: str, suite: str) -> Verdict | None:
-    """The verdict on a content under a suite, verified; None if it was never judged."""
+    """The verdict on a content under a suite, verified; None if it was never judged.
+
+    What cannot be read, or speaks of something else, is no verdict: the data are judged again.
+    """
     pointer = store.storage.read_pointer(_pointer(content, suite))
     if pointer is None:
         return None
-    return _parse(json.loads(store.storage.get(str(json.loads(pointer)["verdict"]))))
+    try:
+        found = _parse(json.loads(store.storage.get(str(json.loads(pointer)["verdict"]))))
+    except (IntegrityError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return None
+    return found if (found.content, found.suite) == (content, suite) else None
 
 
 def _pointer(content: str, suite: str) -> str:

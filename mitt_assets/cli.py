@@ -5,6 +5,7 @@ Dagster and polars cost seconds to import; ``mitt --help`` must not.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -51,6 +52,10 @@ def mitt() -> None:
 
 def main() -> None:
     """Run the command line: errors of the user's are one paragraph, without a trace."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a letter gets its code instead of a trace.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = mitt(standalone_mode=False)
         sys.stdout.flush()

@@ -6,7 +6,7 @@ Dagster, ``mitt run`` and tests all come through ``make``, so that no way in ski
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from typing import Any
 
 from checks.gate import Gate
 from mitt_assets import partitions
-from mitt_assets.errors import MissingInputError, RefusedError
+from mitt_assets.errors import IntegrityError, MissingInputError, RefusedError
 from mitt_assets.graph import Graph, Step
 from mitt_assets.lineage import canonical, environment
 from mitt_assets.lineage.canonical import JSON
@@ -86,9 +86,17 @@ class Maker:
             study_slice={
                 **self.graph.slice(asset, partition),
                 **({LEFT_OUT: left_out} if left_out else {}),
+                **self._accepted(pairs if optional else ()),
             },
             dependencies=tuple(dict.fromkeys(pairs)),
         )
+
+    def _accepted(self, pairs: Sequence[tuple[str, str | None]]) -> dict[str, JSON]:
+        """Acceptances that a report's inputs rest on: it is made again when they change."""
+        found = (self.store.current(*pair) for pair in dict.fromkeys(pairs))
+        given = [one for record in found if record for one in self.gate.overrides(record)]
+        unique = {canonical.digest(one): one for one in given}
+        return {"accepted": [unique[key] for key in sorted(unique)]} if unique else {}
 
     def required(self, asset: str, partition: str | None) -> Record:
         """The current record of a partition. Raises MissingInputError if it was never made."""
@@ -102,7 +110,10 @@ class Maker:
 
     def absence(self, asset: str, partition: str | None) -> str | None:
         """Why a partition is not read where it may be absent; None if it is read."""
-        record = self.store.current(asset, partition)
+        try:
+            record = self.store.current(asset, partition)
+        except IntegrityError as error:
+            return f"its record is damaged: {error}"
         return ABSENT if record is None else self.gate.refusal(record)
 
     def left_out(self, asset: str, partition: str | None) -> dict[str, str]:
@@ -121,7 +132,10 @@ class Maker:
 
     def reasons(self, asset: str, partition: str | None) -> list[Reason]:
         """Why a partition must be made (again); empty if it is as it should be."""
-        record = self.store.current(asset, partition)
+        try:
+            record = self.store.current(asset, partition)
+        except IntegrityError as error:
+            return [Reason("damaged", label(asset, partition), "a pointer", str(error))]
         return explain(record, self.expected(asset, partition), self.store.current)
 
     def make(

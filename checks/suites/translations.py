@@ -112,9 +112,9 @@ def suites(subject: Subject) -> dict[str, ExpectationSuite]:
 
 
 def numbers(text: str) -> list[str]:
-    """The digits of every number outside formulas, without separators."""
+    """The digits of every number outside formulas, without separators, in whatever script."""
     found = _NUMBER.findall(_SEPARATOR.sub("", _FORMULA.sub(" ", text)))
-    return [unicodedata.normalize("NFKC", one) for one in found]
+    return ["".join(str(unicodedata.digit(c, c)) for c in one) for one in found]
 
 
 def formulas(text: str) -> list[str]:

@@ -51,7 +51,7 @@ def check(study: str | None, selection: Selection, limit: int | None) -> None:
     _print(console, tasks, verdicts)
     page = home.path / "report" / "checks.html"
     _write_page(maker, page)
-    console.print(f"Checks: {page}", soft_wrap=True, highlight=False)
+    _say(console, f"Checks: {page}", "")
     sys.exit(_code(tasks, verdicts))
 
 
@@ -63,6 +63,7 @@ def _judge(console: Console, maker: Maker, tasks: list[Task], home: Home) -> dic
     from mitt_assets.dagster_assets import assets_of, own_tags
     from mitt_assets.errors import MittError
     from mitt_assets.lineage.statement import label
+    from mitt_assets.runner.reclaim import reclaim
     from resources.services import StudyServices
 
     services = StudyServices(maker.graph.study, home.cache)
@@ -71,6 +72,7 @@ def _judge(console: Console, maker: Maker, tasks: list[Task], home: Home) -> dic
     verdicts: dict[Task, Verdict] = {}
     home.prepare()
     with home.database(), dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        reclaim(instance)
         for number, (asset, partition) in enumerate(tasks, 1):
             head = f"[{number}/{len(tasks)}] {label(asset, partition)}"
             definitions = assets[asset], checks[asset]
@@ -130,18 +132,28 @@ def accept(
     from mitt_assets.home import open_maker
     from mitt_assets.lineage.statement import label
 
+    if not reason.strip() or not by.strip():
+        raise click.UsageError("--reason and --by must say something: the report shows them.")
     maker = open_maker(study, limit)
     gate = maker.gate
+    done = 0
     for task in _stored(maker, selection):
         record = maker.required(*task)
         verdict = gate.verdict(record)
         if withdraw and gate.override(record) is not None:
             gate.withdraw(record)
+            done += 1
             click.echo(f"{label(*task)}: acceptance withdrawn")
         elif not withdraw and verdict is not None and verdict.blocking:
             now = datetime.now(UTC).isoformat(timespec="seconds")
             gate.accept(record, reason, by, now)
+            done += 1
             click.echo(f"{label(*task)}: accepted in spite of: {verdict.blocking[0].sentence()}")
+    if not done:
+        what = "has been accepted" if withdraw else "is refused by its own checks"
+        raise click.ClickException(
+            f"nothing of the selection {what}; see what is with: mitt status, mitt check"
+        )
 
 
 def _stored(maker: Maker, selection: Selection) -> list[Task]:

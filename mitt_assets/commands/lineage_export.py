@@ -98,7 +98,8 @@ def _write_events(maker: Maker, records: list[Record], target: Path) -> None:
     from resources.files import make_folder, told, write_atomic
 
     with told(target, "write the events"):
-        if target.is_dir() or (target.is_file() and not _mentions(target, BUILDER)):
+        ours = not target.exists() or (target.is_file() and _mentions(target, BUILDER))
+        if not ours:
             raise StorageError(f"{target} is not an export of ours; give another --out.")
         make_folder(target.parent)
         events = Export(maker.graph, maker.store, maker.gate.verdict).events(records)

@@ -77,11 +77,18 @@ def trace(
         sys.exit(1)
 
 
+MARK = b'content="mitt lineage trace"'
+"""What a page of this command has near its beginning."""
+
+
 def _write_page(found: Trace, path: Path) -> None:
+    from mitt_assets.errors import StorageError
     from mitt_assets.reporting.trace_page import trace_page
     from resources.files import told, write_atomic
 
     with told(path, "write the page of the trace"):
+        if path.exists() and not (path.is_file() and MARK in path.read_bytes()[:1000]):
+            raise StorageError(f"{path} is not a page of ours; give another --html.")
         write_atomic(path, trace_page(found))
 
 

@@ -142,9 +142,13 @@ def _summary(display: Display, console: Console) -> None:
 
 
 def _rebuild_links(home: Home, store: Store) -> None:
+    from mitt_assets.errors import IntegrityError
     from mitt_assets.lineage.links import rebuild
 
-    rebuild(store, home.path)
+    try:
+        rebuild(store, home.path)
+    except IntegrityError as error:
+        click.secho(f"The links under tables/ were not rebuilt: {error}", fg="yellow", err=True)
 
 
 def _finish(pool: Pool, home: Home, console: Console) -> None:
@@ -156,7 +160,7 @@ def _finish(pool: Pool, home: Home, console: Console) -> None:
         console.print(said, style="red")
     report = home.publish_report(pool.maker.store)
     if report is not None:
-        console.print(f"Report: {report}", soft_wrap=True, highlight=False)
+        console.print(f"Report: {report}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:

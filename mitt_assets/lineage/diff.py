@@ -19,7 +19,7 @@ from mitt_assets.lineage.store import Store
 
 Key = tuple[str, str | None]
 Field = Literal["data", "weights", "code", "study", "libraries", "machine", "seeds", "parameters"]
-LIBRARIES = ("libraries", "python")
+LIBRARIES = ("libraries", "installed", "python")
 
 
 @dataclass(frozen=True)
@@ -157,11 +157,11 @@ def _fields(kind: Field, a: Mapping[str, JSON], b: Mapping[str, JSON]) -> Iterat
 
 
 def _part(record: Record, libraries: bool) -> dict[str, JSON]:
-    """The environment's libraries, or the rest of it: the machine."""
+    """The environment's libraries, or the machine; the study is compared field by field."""
     return {
         name: value
         for name, value in record.environment.items()
-        if (name in LIBRARIES) == libraries
+        if (name in LIBRARIES) == libraries and name != "study"
     }
 
 

@@ -148,7 +148,9 @@ def restore(study: Study, recorded: Mapping[str, JSON]) -> Study:
 
 def environment_differences(record: Record) -> list[Reason]:
     """How today's machine and libraries differ from the recorded ones."""
-    return study_differences(record.environment, environment.environment())
+    # The study's digest is no machine's: its differences are told field by field.
+    was = {name: value for name, value in record.environment.items() if name != "study"}
+    return study_differences(was, environment.environment())
 
 
 def _put(raw: dict[str, Any], path: list[str], value: JSON) -> None:

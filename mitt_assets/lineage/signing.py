@@ -84,12 +84,13 @@ def generate(path: Path) -> tuple[Path, Path]:
 
 def private_key(path: Path) -> "Ed25519PrivateKey":
     """The private key in a PEM file. Raises KeyFileError."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _no_key(path, "private", str(error)) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise _no_key(path, "private", f"it is a {type(key).__name__}")
@@ -98,12 +99,13 @@ def private_key(path: Path) -> "Ed25519PrivateKey":
 
 def public_key(path: Path) -> "Ed25519PublicKey":
     """The public key in a PEM file. Raises KeyFileError."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
         key = load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _no_key(path, "public", str(error)) from error
     if not isinstance(key, Ed25519PublicKey):
         raise _no_key(path, "public", f"it is a {type(key).__name__}")

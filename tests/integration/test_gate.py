@@ -12,9 +12,11 @@ import polars as pl
 import pytest
 
 from checks.dagster_checks import checks_of
+from checks.gate import Gate
 from mitt_assets.dagster_assets import assets_of
 from mitt_assets.graph import Graph
 from mitt_assets.home import Home, open_maker
+from mitt_assets.lineage.statement import Record
 from mitt_assets.lineage.store import write_table
 from mitt_assets.materialise import Maker
 from mitt_assets.work import TABLE_FILE, Product, Work
@@ -103,6 +105,33 @@ def test_what_nobody_judged_is_judged_before_it_is_read(study: Path) -> None:
         assert run("base/windows", "en|llama").success
         assert not run("base/windows", "de|llama").success
     assert open_maker(str(study)).gate.refusal(german) is not None
+
+
+def test_a_forged_or_damaged_verdict_or_acceptance_opens_nothing(study: Path) -> None:
+    break_german(study)
+    assert check_german(study).exit_code == 1
+    storage = open_maker(str(study)).store.storage
+
+    def gate_and_pointer(partition: str) -> tuple[Gate, Record, str]:
+        maker = open_maker(str(study))
+        record = maker.required("base/traces", partition)
+        name = f"{record.content[:2]}/{record.content}-{maker.gate.suite(record)}.json"
+        return maker.gate, record, name
+
+    _, _, german = gate_and_pointer("de|llama")
+    for forged in (b"{}", b"xx{", b'{"by":"Eve","reason":"fine"}'):
+        storage.write_pointer(f"overrides/{german}", forged)
+        gate, record, _ = gate_and_pointer("de|llama")
+        assert gate.override(record) is None
+        assert gate.refusal(record) is not None
+    _, _, english = gate_and_pointer("en|llama")
+    passed = storage.read_pointer(f"verdicts/{english}")
+    assert passed is not None
+    for forged in (passed, b"", b"{}", b'{"verdict":"absent"}'):
+        storage.write_pointer(f"verdicts/{german}", forged)
+        gate, record, _ = gate_and_pointer("de|llama")
+        assert gate.verdict(record) is None
+    assert check_german(study).exit_code == 1
 
 
 def test_run_judges_what_is_stored_without_a_verdict(study: Path) -> None:

@@ -166,6 +166,21 @@ def test_a_damaged_object_is_refused_and_made_again(study_file: StudyFile, damag
     maker.make("translations", "en", services, "fourth")
 
 
+def test_a_damaged_pointer_is_made_again(study_file: StudyFile) -> None:
+    from resources.services import StudyServices
+
+    study = study_file()
+    maker = open_maker(str(study))
+    services = StudyServices(maker.graph.study, maker.scratch, "cpu")
+    record = maker.make("problems", None, services, "first").record
+    (pointer,) = maker.store.storage.pointers("refs/problems")
+    maker.store.storage.write_pointer(pointer, b'{"asset"')
+    (reason,) = open_maker(str(study)).reasons("problems", None)
+    assert reason.kind == "damaged"
+    open_maker(str(study)).make("problems", None, services, "second")
+    assert open_maker(str(study)).required("problems", None).content == record.content
+
+
 def test_a_run_names_the_damaged_object_and_how_to_make_it_again(study_file: StudyFile) -> None:
     study = study_file()
     assert run(study, "--select", "problems").exit_code == 0
