@@ -65,8 +65,8 @@ def judge_in_run(
     partition: str | None,
     services: Any,
     tags: Mapping[str, str],
-) -> dg.AssetCheckEvaluation:
-    """Run the checks of what is stored, alone, as a run in the instance; what ``sound`` said.
+) -> dict[str, dg.AssetCheckEvaluation]:
+    """Run the checks of what is stored, alone, as a run in the instance; what each check said.
 
     Dagster resolves no partition for checks without their asset, so it is given as the tags that
     it would become. Events outside a run are no way: the instance keeps one per partition for ever.
@@ -89,12 +89,12 @@ def judge_in_run(
         tags={**tags, **placed},
         raise_on_error=False,
     )
-    for one in result.get_asset_check_evaluations():
-        if one.check_name == SOUND:
-            if not one.metadata["judged"].value:
-                raise SuiteBrokenError(one.description or "")
-            return one
-    raise SuiteBrokenError(f"the checks of {label(step.asset, partition)} did not run")
+    said = {one.check_name: one for one in result.get_asset_check_evaluations()}
+    if SOUND not in said:
+        raise SuiteBrokenError(f"the checks of {label(step.asset, partition)} did not run")
+    if not said[SOUND].metadata["judged"].value:
+        raise SuiteBrokenError(said[SOUND].description or "")
+    return said
 
 
 def _check(step: Step, specs: list[dg.AssetCheckSpec], maker: Maker) -> dg.AssetChecksDefinition:

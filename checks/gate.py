@@ -9,8 +9,8 @@ that is written into every statement that rests on it, and the report shows it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from checks import verdicts
@@ -20,6 +20,7 @@ from mitt_assets.lineage import canonical
 from mitt_assets.lineage.canonical import JSON
 from mitt_assets.lineage.statement import Record, label
 from mitt_assets.lineage.store import Store
+from mitt_assets.lineage.walk import inputs_of, upstream
 
 if TYPE_CHECKING:
     from mitt_assets.work import Services
@@ -36,7 +37,6 @@ class Gate:
     store: Store
     _suites: dict[str, str] = field(default_factory=dict)
     _verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
-    _records: dict[str, Record] = field(default_factory=dict)
 
     def suite(self, record: Record) -> str:
         """The digest of the suite a record is to be judged by."""
@@ -87,7 +87,8 @@ class Gate:
 
     def overrides(self, record: Record) -> list[JSON]:
         """Every acceptance of refused data that a record, or what it was made from, rests on."""
-        failed = [one for one in (*self._ancestors(record), record) if self._failed(one)]
+        behind = (*self._ancestors(record), record)
+        failed = [one for one in behind if (said := self.verdict(one)) and said.blocking]
         given = [self.override(one) for one in failed]
         return [*(one for one in given if one), *record.overrides]
 
@@ -113,8 +114,8 @@ class Gate:
             return None
         return said if said.get("by") and said.get("reason") else None
 
-    def accept(self, record: Record, reason: str, by: str, when: str) -> JSON:
-        """Accept a record whose checks failed; returns what was written down."""
+    def accept(self, record: Record, reason: str, by: str, when: str) -> None:
+        """Accept a record whose checks failed."""
         verdict = self.verdict(record)
         said = {
             "asset": record.asset,
@@ -128,7 +129,6 @@ class Gate:
         }
         name = _override(record.content, self.suite(record))
         self.store.storage.write_pointer(name, canonical.encode(said))
-        return said
 
     def withdraw(self, record: Record) -> None:
         """Take an acceptance back."""
@@ -143,30 +143,20 @@ class Gate:
         told = "; ".join(one.sentence() for one in failed[:TOLD])
         return f"{told}; and {len(failed) - TOLD} more" if len(failed) > TOLD else told
 
-    def _failed(self, record: Record) -> bool:
-        verdict = self.verdict(record)
-        return verdict is not None and bool(verdict.blocking)
-
     def _failure(self, record: Record) -> str | None:
         told = self.failure(record)
         if told is None:
             return None
         return f"{label(record.asset, record.partition)}, whose checks failed: {told}"
 
-    def _ancestors(self, record: Record) -> Iterator[Record]:
-        """Everything a record was made from that the study still has, each once."""
-        known = set(self.graph.all_partitions)
-        seen: set[str] = set()
-        waiting = [one.statement for one in record.dependencies]
-        while waiting:
-            statement = waiting.pop()
-            if statement not in seen:
-                seen.add(statement)
-                found = self._records.get(statement) or self.store.statement_record(statement)
-                self._records[statement] = found
-                if (found.asset, found.partition) in known:
-                    yield found
-                waiting += [one.statement for one in found.dependencies]
+    def _ancestors(self, record: Record) -> list[Record]:
+        """Everything a record was made from that the study still has, each once, inputs first."""
+        found = upstream(self.store, inputs_of(self.store, record))
+        return [one for one in found if (one.asset, one.partition) in self._known]
+
+    @cached_property
+    def _known(self) -> frozenset[tuple[str, str | None]]:
+        return frozenset(self.graph.all_partitions)
 
 
 def _override(content: str, suite: str) -> str:

@@ -6,7 +6,7 @@ Dagster, ``mitt run`` and tests all come through ``make``, so that no way in ski
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -70,14 +70,14 @@ class Maker:
         """
         step = self.graph.step(asset)
         optional = {one.name for one in step.inputs if not one.required}
+        said = self.left_out(asset, partition)
         pairs = tuple(
             pair
             for name, taken in self.graph.inputs(asset, partition).items()
             for pair in taken
-            if name not in optional or self.absence(*pair) is None
+            if name not in optional or label(*pair) not in said
         )
         # What is only missing changes no report until it is made; a new language stales nothing.
-        said = self.left_out(asset, partition)
         left_out = {place: why for place, why in said.items() if why != ABSENT}
         return Expected(
             asset=asset,
@@ -94,9 +94,8 @@ class Maker:
     def _accepted(self, pairs: Sequence[tuple[str, str | None]]) -> dict[str, JSON]:
         """Acceptances that a report's inputs rest on: it is made again when they change."""
         found = (self.store.current(*pair) for pair in dict.fromkeys(pairs))
-        given = [one for record in found if record for one in self.gate.overrides(record)]
-        unique = {canonical.digest(one): one for one in given}
-        return {"accepted": [unique[key] for key in sorted(unique)]} if unique else {}
+        given = self._overrides(one for one in found if one)
+        return {"accepted": list(given)} if given else {}
 
     def required(self, asset: str, partition: str | None) -> Record:
         """The current record of a partition. Raises MissingInputError if it was never made."""
@@ -216,7 +215,7 @@ class Maker:
     ) -> Work:
         return Work(
             left_out=self.left_out(step.asset, partition),
-            overrides=self._overrides(records),
+            overrides=self._overrides(_each(records)),
             study=self.graph.study,
             asset=step.asset,
             partition=partition,
@@ -252,12 +251,12 @@ class Maker:
             parameters=product.parameters,
             seeds=product.seeds,
             materials=product.materials,
-            overrides=self._overrides(records),
+            overrides=self._overrides(_each(records)),
         )
 
-    def _overrides(self, records: dict[str, list[Record]]) -> tuple[JSON, ...]:
-        """Every acceptance that the inputs rest on, once."""
-        found = [one for record in _each(records) for one in self.gate.overrides(record)]
+    def _overrides(self, records: Iterable[Record]) -> tuple[JSON, ...]:
+        """Every acceptance that these records rest on, once."""
+        found = [one for record in records for one in self.gate.overrides(record)]
         return tuple(dict(sorted((canonical.digest(one), one) for one in found)).values())
 
 

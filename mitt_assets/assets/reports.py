@@ -13,7 +13,6 @@ from mitt_assets.work import Markdown, Product, Work
 if TYPE_CHECKING:
     import polars as pl
 
-    from mitt_assets.lineage.statement import Record
     from mitt_assets.reporting.chart import Chart
 
 STATISTICS = (
@@ -174,18 +173,9 @@ def usable_partitions(work: Work, tables: Sequence[str]) -> set[tuple[str, str]]
         }
         for partition, traces in by_table["traces"].items():
             found = [records.get(partition) for records in by_table.values()]
-            if all(one is not None and _rests_on(one, traces) for one in found):
+            if all(one is not None and one.rests_on(traces) for one in found):
                 usable.add((variant, str(partition)))
     return usable
-
-
-def _rests_on(record: Record, traces: Record) -> bool:
-    """Whether a table's record names these traces, if it names any of this partition."""
-    return all(
-        dependency.content == traces.content
-        for dependency in record.dependencies
-        if (dependency.asset, dependency.partition) == (traces.asset, traces.partition)
-    )
 
 
 def joined(work: Work, table: str, usable: set[tuple[str, str]]) -> pl.DataFrame:

@@ -132,7 +132,7 @@ def usable_pairs(store: Store, record: Record) -> set[Pair]:
         pair
         for pair, tables in found.items()
         if wanted <= tables.keys()
-        and all(_rests_on(tables[name], tables["traces"]) for name in wanted)
+        and all(tables[name].rests_on(tables["traces"]) for name in wanted)
     }
 
 
@@ -234,13 +234,6 @@ def parent_of(store: Store, record: Record, asset: str, partition: str) -> Recor
         f"{label(record.asset, record.partition)} names no input {label(asset, partition)};"
         " make the report again."
     )
-
-
-def _rests_on(record: Record, traces: Record) -> bool:
-    """Whether a table's record names these traces, if it names any of this partition."""
-    place = (traces.asset, traces.partition)
-    named = [one for one in record.dependencies if (one.asset, one.partition) == place]
-    return all(one.content == traces.content for one in named)
 
 
 def _differences(stored: pl.DataFrame, made: pl.DataFrame) -> list[Difference]:

@@ -21,6 +21,7 @@ from mitt_assets.errors import IntegrityError, MissingInputError
 from mitt_assets.graph import Graph
 from mitt_assets.lineage import environment
 from mitt_assets.lineage.canonical import JSON
+from mitt_assets.lineage.row_diff import compare_rows
 from mitt_assets.lineage.staleness import LEFT_OUT, Key, Reason, study_differences
 from mitt_assets.lineage.statement import Record, label
 from mitt_assets.lineage.store import TABLE, Store
@@ -200,49 +201,34 @@ def compare(
         elif was is None or new is None:
             text = "was not there" if was is None else "is not there any more"
         elif name == TABLE and table is not None:
-            text = _rows(store, recorded, scratch, now, table)
+            text = _rows(store, recorded, scratch, now)
         else:
             text = f"different: {was[:12]} → {new[:12]}"
         found.append(FileDifference(name, was == new, text))
     return found
 
 
-def _rows(store: Store, recorded: Record, scratch: Store, now: Record, table: Table) -> str:
+def _rows(store: Store, recorded: Record, scratch: Store, now: Record) -> str:
     """How the rows differ; the recorded bytes may be gone."""
     try:
         was = store.table(recorded)
     except (IntegrityError, MissingInputError) as error:
         return f"different, and the recorded table cannot be read: {error}"
-    return "different: " + "; ".join(row_differences(was, scratch.table(now), table))
+    return "different: " + "; ".join(row_differences(was, scratch.table(now), recorded.asset))
 
 
-def row_differences(was: pl.DataFrame, now: pl.DataFrame, table: Table) -> Iterator[str]:
+def row_differences(was: pl.DataFrame, now: pl.DataFrame, asset: str) -> Iterator[str]:
     """Rows by key that are in one table only, that differ, and in which columns."""
-    import polars as pl
-
     if was.schema != now.schema:
         yield f"columns {_columns(was)} → {_columns(now)}"
         return
-    key = [*table.key, "_nth"]
-    # Keys are unique in a sound table; numbering equal ones keeps an unsound one comparable.
-    nth = pl.int_range(pl.len()).over(list(table.key)).alias("_nth")
-    was, now = was.with_columns(nth), now.with_columns(nth)
-    gone = was.join(now, on=key, how="anti", nulls_equal=True).height
-    new = now.join(was, on=key, how="anti", nulls_equal=True).height
-    both = was.join(now, on=key, how="inner", nulls_equal=True, suffix="_now")
-    changed = {
-        name: both.filter(pl.col(name).ne_missing(pl.col(f"{name}_now"))).height
-        for name in table.names
-        if name not in table.key
-    }
-    any_column = [pl.col(name).ne_missing(pl.col(f"{name}_now")) for name in changed]
-    rows = both.filter(pl.any_horizontal(any_column)).height if any_column else 0
-    yield f"{rows} of {was.height} rows differ by {', '.join(table.key)}"
-    if gone or new:
-        yield f"{gone} rows are gone, {new} are new"
-    if rows:
-        yield "in " + ", ".join(f"{name} ({count})" for name, count in changed.items() if count)
-    if not rows and not gone and not new:
+    found = compare_rows(asset, was, now)
+    yield f"{found.changed} of {was.height} rows differ"
+    if found.removed or found.added:
+        yield f"{found.removed} rows are gone, {found.added} are new"
+    if found.columns:
+        yield f"in {', '.join(found.columns)}"
+    if not (found.changed or found.removed or found.added):
         yield "equal values in other bytes or another order"
 
 

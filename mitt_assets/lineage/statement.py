@@ -69,6 +69,12 @@ class Record(Provenance):
         """This partition as an input of another one."""
         return Dependency(self.asset, self.partition, self.content, self.statement)
 
+    def rests_on(self, other: "Record") -> bool:
+        """Whether this was made from these very bytes, if it names the partition at all."""
+        place = (other.asset, other.partition)
+        named = [one for one in self.dependencies if (one.asset, one.partition) == place]
+        return all(one.content == other.content for one in named)
+
 
 def label(asset: str, partition: str | None) -> str:
     """The name of a partition in messages: `base/probes[tl|llama]`, or the asset alone."""

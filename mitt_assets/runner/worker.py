@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
@@ -151,31 +152,18 @@ class _Bench:
         if not said or not said[SOUND].metadata["judged"].value:
             return Failed(said[SOUND].description or "" if said else _reason(result))
         metadata = result.asset_materializations_for_node(asset.op.name)[0].metadata
-        return Done(
-            time.perf_counter() - clock,
-            float(str(metadata["model seconds"].value)),
-            float(str(said[SOUND].metadata["seconds"].value)),
-            None if said[SOUND].passed else said[SOUND].description,
-            None if said[PLAUSIBLE].passed else said[PLAUSIBLE].description,
-        )
+        return _done(clock, float(str(metadata["model seconds"].value)), said)
 
     def _judge(self, order: Order) -> Done:
         """What is stored of a partition, by its checks alone."""
         from checks.dagster_checks import judge_in_run
 
         clock = time.perf_counter()
-        maker, services = self._maker, self._services
         definitions = self._assets[order.asset], self._checks[order.asset]
-        sound = judge_in_run(
-            self._instance, maker, definitions, order.partition, services, self._tags
+        said = judge_in_run(
+            self._instance, self._maker, definitions, order.partition, self._services, self._tags
         )
-        verdict = maker.gate.verdict(maker.required(order.asset, order.partition))
-        refused, look_at = (
-            "; ".join(one.sentence() for one in some) or None
-            for some in ((verdict.blocking, verdict.warnings) if verdict else ([], []))
-        )
-        seconds = float(str(sound.metadata["seconds"].value))
-        return Done(time.perf_counter() - clock, 0.0, seconds, refused, look_at)
+        return _done(clock, 0.0, said)
 
     def close(self) -> None:
         """Free the device."""
@@ -186,6 +174,18 @@ class _Bench:
         if time.monotonic() - self._told > 0.3 or beat.done == beat.total:
             self._told = time.monotonic()
             self._pipe.send(beat)
+
+
+def _done(clock: float, model_seconds: float, said: Mapping[str, Any]) -> Done:
+    """The answer after both checks of a partition have spoken."""
+    sound, plausible = said[SOUND], said[PLAUSIBLE]
+    return Done(
+        time.perf_counter() - clock,
+        model_seconds,
+        float(str(sound.metadata["seconds"].value)),
+        None if sound.passed else sound.description,
+        None if plausible.passed else plausible.description,
+    )
 
 
 def _set_torch_threads(threads: int) -> None:
