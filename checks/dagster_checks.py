@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 
 from checks.names import PLAUSIBLE, SOUND
+from checks.suites import ON_DEVICE, module_of
 from checks.verdicts import Outcome, Verdict
 from mitt_assets import partitions
 from mitt_assets.errors import MittError
@@ -103,8 +104,8 @@ def _check(step: Step, specs: list[dg.AssetCheckSpec], maker: Maker) -> dg.Asset
     @dg.multi_asset_check(
         specs=specs,
         name=name,
-        # Only an adapter is tried on its model; other checks need no slot, and so wait for none.
-        pool=POOL if step.asset.endswith("/adapter") else None,
+        # Other checks need no slot, and so wait for none.
+        pool=POOL if module_of(step.asset) in ON_DEVICE else None,
         required_resource_keys={"gpu"},
     )
     def body(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:

@@ -26,8 +26,11 @@ def load(
     ``study`` is a shipped study or a file (``MITT_STUDY`` if not given); ``MITT_HOME`` says where
     its home is. Columns ``language`` and ``model`` are added where the table lacks them.
 
+    Warns of a partition whose checks failed, or that rests on one: no step would read it.
     Raises MissingInputError if nothing matches, IntegrityError if stored bytes were altered.
     """
+    import warnings
+
     import polars as pl
 
     from mitt_assets import partitions
@@ -47,6 +50,8 @@ def load(
     for key in keys:
         record = maker.store.current(asset, key)
         if record is not None:
+            if refusal := maker.gate.refusal(record):
+                warnings.warn(refusal, stacklevel=2)
             own = partitions.parse(step.dimensions, key)
             frame = maker.store.table(record)
             added = {

@@ -28,7 +28,8 @@ class Home:
 
     def __init__(self, study: Study) -> None:
         self.study = study
-        self.path = Path(os.environ.get("MITT_HOME") or ".mitt").expanduser().resolve() / study.name
+        homes = os.path.expanduser(os.environ.get("MITT_HOME") or ".mitt")
+        self.path = Path(homes).resolve() / study.name
         self.dagster = self.path / "dagster"
         self.scratch = self.path / "scratch"
         self.cache = self.path / "cache"

@@ -48,7 +48,7 @@ def find(name: str | Path | None = None) -> Path:
     wanted = str(name or chosen())
     if wanted in shipped():
         return preset_path(wanted)
-    path = Path(wanted).expanduser()
+    path = Path(os.path.expanduser(wanted))
     if not path.is_file():
         raise StudyError(
             f"there is no study {wanted!r}: neither shipped ({', '.join(shipped())}) nor a file"

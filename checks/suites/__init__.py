@@ -28,6 +28,9 @@ MODULES = {
 }
 """The suite module of an asset, by the last part of its key; reports share one."""
 
+ON_DEVICE = frozenset({"checks.suites.adapter"})
+"""Modules that run a model (an adapter on its base); their checks hold a slot of the pool."""
+
 
 def module_of(asset: str) -> str:
     """The suite module of an asset."""

@@ -10,6 +10,7 @@ import click
 from mitt_assets.commands.options import STUDY
 
 if TYPE_CHECKING:
+    from mitt_assets.lineage.statement import Record
     from mitt_assets.materialise import Maker
 
 
@@ -34,6 +35,8 @@ def export(
 ) -> None:
     """Write tables to FOLDER/tables/<asset>/<model>/<language>, with a manifest of their digests.
 
+    Tables whose checks failed, or that rest on such, are written too; the manifest says so.
+
     \b
     mitt export out                                      every table
     mitt export out --select base --format csv           the base chain
@@ -44,7 +47,16 @@ def export(
 
     maker = open_maker(study, limit)
     assets = _made(maker, select) if select else None
-    written = write(maker.store, folder, assets=assets, format=format_)
+    refused: list[str] = []
+
+    def refusal(record: Record) -> str | None:
+        said = maker.gate.refusal(record)
+        refused.extend([said] if said else [])
+        return said
+
+    written = write(maker.store, folder, assets=assets, format=format_, refusal=refusal)
+    for one in refused:
+        click.secho(f"Refused by its checks: {one}", fg="red", err=True)
     click.echo(f"{len(written)} tables in {folder}, described in {folder / 'manifest.json'}")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mitt_assets.commands.options import STUDY
+from mitt_assets.commands.options import STUDY, exits_with_2
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mitt_assets.lineage.audit import Audit
     from mitt_assets.lineage.findings import Finding
 
-COULD_NOT_RUN = 2
 SHOWN = 5
 """Places named of equal findings; ``--json`` has them all."""
 
@@ -34,6 +33,7 @@ SHOWN = 5
 )
 @click.option("--json", "as_json", is_flag=True, help="Every finding, the counts and both roots.")
 @click.option("--limit", type=click.IntRange(min=1), help="The home of `mitt run --limit N`.")
+@exits_with_2
 def audit(study: str | None, key_file: Path | None, as_json: bool, limit: int | None) -> None:
     """Hash everything again, follow every record, and make every report number again.
 
@@ -46,13 +46,7 @@ def audit(study: str | None, key_file: Path | None, as_json: bool, limit: int | 
     mitt lineage audit --key me.pub.pem           and whether it is what this key signed
     mitt lineage audit --json | jq .findings
     """
-    from mitt_assets.errors import MittError
-
-    try:
-        found = _audit(study, key_file, limit, quiet=as_json)
-    except MittError as error:
-        click.secho(f"Error: {error}", fg="red", err=True)
-        sys.exit(COULD_NOT_RUN)
+    found = _audit(study, key_file, limit, quiet=as_json)
     if as_json:
         click.echo(json.dumps(_plain(found), indent=2, ensure_ascii=False))
     else:

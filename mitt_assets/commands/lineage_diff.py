@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mitt_assets.commands.options import STUDY
+from mitt_assets.commands.options import STUDY, exits_with_2
 
 if TYPE_CHECKING:
     from mitt_assets.lineage.diff import Change, Diff, State
@@ -28,6 +28,7 @@ WIDTH = 60
 @click.option("--partition", help="Which of its partitions, such as 'tl|llama'.")
 @click.option("--json", "as_json", is_flag=True, help="Everything, every field and name.")
 @click.option("--limit", type=click.IntRange(min=1), help="The home of `mitt run --limit N`.")
+@exits_with_2
 def diff(
     a: str,
     b: str,
@@ -41,7 +42,7 @@ def diff(
 
     Of all that differs, the partitions that differ though their inputs do not are the causes;
     of each it is told which field changed and what follows. Exits with 0 if the bytes are equal,
-    1 if they differ.
+    1 if they differ, 2 if they could not be compared.
 
     \b
     mitt lineage diff .mitt/organism ../colleague/.mitt/organism
@@ -50,6 +51,8 @@ def diff(
     """
     from mitt_assets.lineage.diff import compare
 
+    if partition and not asset:
+        raise click.UsageError("--partition says which of an asset: give --asset too")
     first, second = _sides(a, b, study, (asset, partition), limit)
     found = compare(first, second)
     own = _history_fields(first, second) if asset else []
@@ -64,13 +67,11 @@ def _sides(
     a: str, b: str, study: str | None, key: tuple[str | None, str | None], limit: int | None
 ) -> tuple[State, State]:
     """Both states; the study is opened only if a name asks for its home."""
-    from pathlib import Path
-
     from mitt_assets.home import Home, limited
-    from mitt_assets.lineage.states import point, state_of
+    from mitt_assets.lineage.states import is_home, point, state_of
     from mitt_assets.study_file import load_study
 
-    if all((Path(one).expanduser() / "store").is_dir() for one in (a, b)) and key[0] is None:
+    if is_home(a) and is_home(b) and key[0] is None:
         return state_of(a, None), state_of(b, None)
     home = Home(limited(load_study(study), limit))
     if key[0] is None:

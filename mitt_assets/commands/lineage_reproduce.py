@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mitt_assets.commands.options import STUDY
+from mitt_assets.commands.options import STUDY, exits_with_2
 
 if TYPE_CHECKING:
     from mitt_assets.lineage.reproduce import Again
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mitt_assets.lineage.store import Store
     from mitt_assets.materialise import Made, Maker
 
-NOT_RUN = 2
 SHOWN = 20
 """Differences that are told one by one."""
 
@@ -33,6 +32,7 @@ SHOWN = 20
     help="An empty folder for the files of both, in recorded/ and again/.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="The home of `mitt run --limit N`.")
+@exits_with_2
 def reproduce(
     asset: str, partition: str | None, study: str | None, keep: Path | None, limit: int | None
 ) -> None:
@@ -47,14 +47,7 @@ def reproduce(
     mitt lineage reproduce translations tl
     mitt lineage reproduce reports/scaling
     """
-    from mitt_assets.errors import MittError
-
-    try:
-        equal = _reproduce(asset, partition, study, keep, limit)
-    except MittError as error:
-        click.secho(f"Could not be made again: {error}", fg="red", err=True)
-        sys.exit(NOT_RUN)
-    sys.exit(0 if equal else 1)
+    sys.exit(0 if _reproduce(asset, partition, study, keep, limit) else 1)
 
 
 def _reproduce(

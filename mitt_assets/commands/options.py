@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -13,6 +14,25 @@ STUDY = click.option(
     envvar="MITT_STUDY",
     help="A shipped study (organism, paper) or the path of a file.  [env: MITT_STUDY]",
 )
+
+COULD_NOT_RUN = 2
+"""Exit code of a command that could not answer, where 1 is an answer."""
+
+
+def exits_with_2(command: Callable[..., Any]) -> Callable[..., Any]:
+    """For commands that answer by exit code: an error of the user's is not their answer 1."""
+
+    @wraps(command)
+    def wrapped(*arguments: Any, **keywords: Any) -> Any:
+        from mitt_assets.errors import MittError
+
+        try:
+            return command(*arguments, **keywords)
+        except MittError as error:
+            click.secho(f"Error: {error}", fg="red", err=True)
+            sys.exit(COULD_NOT_RUN)
+
+    return wrapped
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:

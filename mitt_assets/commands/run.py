@@ -158,9 +158,19 @@ def _finish(pool: Pool, home: Home, console: Console) -> None:
     if pool.refused:
         said = f"{len(pool.refused)} partition(s) refused by their checks; see above."
         console.print(said, style="red")
+    if _report_refused(pool):
+        return
     report = home.publish_report(pool.maker.store)
     if report is not None:
         console.print(f"Report: {report}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _report_refused(pool: Pool) -> bool:
+    """Whether the page's own checks failed: it is told among the refused, and not put out."""
+    from mitt_assets.home import REPORT_ASSET
+
+    record = pool.maker.store.current(REPORT_ASSET, None)
+    return record is not None and pool.maker.gate.refusal(record) is not None
 
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:

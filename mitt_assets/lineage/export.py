@@ -1,7 +1,7 @@
 """Tables as plain files for other programs, with a manifest that leads back to the statements."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,14 +20,19 @@ MANIFEST = "manifest.json"
 
 
 def export(
-    store: Store, out: Path, *, assets: list[str] | None = None, format: Format = "parquet"
+    store: Store,
+    out: Path,
+    *,
+    assets: list[str] | None = None,
+    format: Format = "parquet",
+    refusal: Callable[[Record], str | None] = lambda record: None,
 ) -> list[Path]:
     """Write every current table (of these assets) to `out/tables/<asset>/<model>/<language>.<ext>`.
 
     Each file is whole or absent; `out/manifest.json` names the content and statement digest of
-    each. In csv, lists are JSON text; in csv and jsonl, bytes are hex, and JSON has null for what
-    is not a finite number. Returns the tables' paths. Raises MissingInputError for an asset that
-    holds nothing.
+    each, and what ``refusal`` says of it. In csv, lists are JSON text; in csv and jsonl, bytes are
+    hex, and JSON has null for what is not a finite number. Returns the tables' paths. Raises
+    MissingInputError for an asset that holds nothing.
     """
     written: dict[str, dict[str, str | None]] = {}
     for record, name in _tables(_chosen(store, assets)):
@@ -35,7 +40,7 @@ def export(
         data = _converted(store, record, name, format)
         with told(out, f"write {path}"):
             write_atomic(out / path, data)
-        written[path.as_posix()] = _origin(record)
+        written[path.as_posix()] = {**_origin(record), "refused": refusal(record)}
     with told(out, f"write {MANIFEST}"):
         write_atomic(out / MANIFEST, json.dumps(written, indent=2, sort_keys=True).encode())
     return [out / path for path in written]

@@ -90,7 +90,9 @@ def private_key(path: Path) -> "Ed25519PrivateKey":
 
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except TypeError as error:
+        raise _no_key(path, "private", "it needs a password, and none can be given") from error
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise _no_key(path, "private", str(error)) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise _no_key(path, "private", f"it is a {type(key).__name__}")

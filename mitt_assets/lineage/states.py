@@ -1,5 +1,6 @@
 """States by name: a folder of a home, a signed root, or a point in a partition's history."""
 
+import os
 from pathlib import Path
 
 from mitt_assets.errors import IntegrityError, MissingInputError
@@ -11,14 +12,19 @@ from mitt_assets.lineage.store import Store, open_store
 _HEX = set("0123456789abcdef")
 
 
+def is_home(name: str) -> bool:
+    """Whether a name is the folder of a home."""
+    # Unlike pathlib's, this leaves the home of an unknown user as it is written.
+    return Path(os.path.expanduser(name), "store").is_dir()
+
+
 def state_of(name: str, home: Path | None) -> State:
     """What is current in the home at a folder, or what was signed under a root of ``home``.
 
     Raises MissingInputError for a name that is neither, saying what it may be.
     """
-    folder = Path(name).expanduser()
-    if (folder / "store").is_dir():
-        store = open_store(folder)
+    if is_home(name):
+        store = open_store(Path(os.path.expanduser(name)))
         return State(name, store, {(one.asset, one.partition): one for one in store.records()})
     if home is not None and name and set(name) <= _HEX:
         return _signed(open_store(home), name)

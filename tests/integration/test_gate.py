@@ -13,6 +13,7 @@ import pytest
 
 from checks.dagster_checks import checks_of
 from checks.gate import Gate
+from mitt_assets import load
 from mitt_assets.dagster_assets import assets_of
 from mitt_assets.graph import Graph
 from mitt_assets.home import Home, open_maker
@@ -94,6 +95,20 @@ def test_a_fresh_process_is_refused_by_whatever_way_it_comes(study: Path) -> Non
         assert "base/traces[de|llama]" in told
         assert "mitt check" in told
         assert run("base/windows", "en|llama").success
+
+
+def test_refused_data_are_given_out_with_a_word_of_it(study: Path, tmp_path: Path) -> None:
+    break_german(study)
+    assert check_german(study).exit_code == 1
+    with pytest.warns(UserWarning, match=r"base/traces\[de\|llama\], whose checks failed"):
+        assert load("base/traces", language="de", study=str(study)).height
+    out = tmp_path / "out"
+    said = invoke("export", str(out), "--study", str(study), "--select", "base/traces")
+    assert "Refused by its checks: base/traces[de|llama]" in said.output
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    refused = {one["partition"]: one["refused"] for one in manifest.values()}
+    assert "the seed is" in refused["de|llama"]
+    assert refused["en|llama"] is None
 
 
 def test_what_nobody_judged_is_judged_before_it_is_read(study: Path) -> None:

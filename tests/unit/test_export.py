@@ -82,7 +82,13 @@ def test_jsonl_holds_the_rows(store, tmp_path):
 
 
 def test_the_manifest_leads_back_to_the_statement(store, tmp_path):
-    [path] = export(store, tmp_path, assets=["base/probes"], format="csv")
+    [path] = export(
+        store,
+        tmp_path,
+        assets=["base/probes"],
+        format="csv",
+        refusal=lambda record: f"{record.asset} is bad",
+    )
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     record = store.current("base/probes", "tl|qwen2.5")
     assert manifest == {
@@ -91,6 +97,7 @@ def test_the_manifest_leads_back_to_the_statement(store, tmp_path):
             "partition": "tl|qwen2.5",
             "content": record.content,
             "statement": record.statement,
+            "refused": "base/probes is bad",
         }
     }
 

@@ -176,5 +176,7 @@ def test_the_command(homes):
     assert "seeds: generation 1 → 2" in said.output
     assert "2 follow from it: base/windows, reports/drift" in said.output
     assert invoke("lineage", "diff", str(homes[0]), str(homes[0])).exit_code == 0
+    assert invoke("lineage", "diff", str(homes[0]), "~nobody/home").exit_code == 2
+    assert invoke("lineage", "diff", str(homes[0]), "x", "--partition", "en").exit_code == 2
     plain = invoke("lineage", "diff", *map(str, homes), "--json").output
     assert '"follows": [\n' in plain
