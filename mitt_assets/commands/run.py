@@ -162,7 +162,14 @@ def _finish(pool: Pool, home: Home, console: Console) -> None:
         return
     report = home.publish_report(pool.maker.store)
     if report is not None:
+        for kind, root in _roots(pool.maker.store):
+            console.print(f"{kind} root: {root}", soft_wrap=True, highlight=False)
         console.print(f"Report: {report}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _roots(store: Store) -> list[tuple[str, str]]:
+    """One digest of all that is current, and one of how it was made: worth keeping elsewhere."""
+    return [("Content", store.content_root()), ("Statement", store.statement_root())]
 
 
 def _report_refused(pool: Pool) -> bool:
