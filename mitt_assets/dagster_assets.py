@@ -2,12 +2,9 @@
 
 # No `from __future__ import annotations`: Dagster reads the type of a step's context.
 
-import os
-import socket
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -22,7 +19,6 @@ from mitt_assets.tables import TABLES
 from mitt_assets.work import Beat, Markdown
 
 POOL = "gpu"
-HOST_TAG, PID_TAG = "mitt/host", "mitt/pid"
 INPUTS_SHOWN = 60
 """Inputs named in a materialisation's metadata; its statement has them all."""
 LOG_EVERY = 10.0
@@ -61,7 +57,6 @@ def _asset(
     )
     def body(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         partition = str(context.partition_key) if context.has_partition_key else None
-        context.instance.add_run_tags(context.run_id, own_tags())
         log = _logger(context, report)
         try:
             made = maker.make(step.asset, partition, context.resources.gpu, context.run_id, log)
@@ -73,22 +68,6 @@ def _asset(
         )
 
     return body
-
-
-def own_tags() -> dict[str, str]:
-    """Which process a run is in, so that a dead one can be told from a slow one."""
-    return {HOST_TAG: socket.gethostname(), PID_TAG: process_name(os.getpid()) or ""}
-
-
-def process_name(pid: int) -> str | None:
-    """A process by its number and the tick it began, since numbers are used again; None if gone."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    after_name = status.rpartition(")")[2].split()
-    # proc(5): the state is field 3, the start time field 22.
-    return None if after_name[0] == "Z" else f"{pid}:{after_name[19]}"
 
 
 def metadata_of(made: Made) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from mitt_assets.processes import own_tags
 from mitt_assets.study_file import load_study
 from resources.services import StudyServices
 
@@ -24,7 +25,12 @@ class GPUResource(dg.ConfigurableResource):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[StudyServices]:
-        """The gateways of one run; the device is freed when it ends."""
+        """The gateways of one run; the device is freed when it ends.
+
+        The run is told its process here, before its first step queues for the device.
+        """
+        if context.run is not None and context.instance is not None:
+            context.instance.add_run_tags(context.run.run_id, own_tags())
         services = StudyServices(
             load_study(self.study),
             Path(self.cache),

@@ -102,9 +102,10 @@ class _Bench:
 
         from checks.dagster_checks import QUIET, checks_of
         from mitt_assets.assets.chain import build_graph
-        from mitt_assets.dagster_assets import assets_of, own_tags
+        from mitt_assets.dagster_assets import assets_of
         from mitt_assets.home import Home, limited
         from mitt_assets.materialise import Maker
+        from mitt_assets.processes import own_tags
         from mitt_assets.study_file import load_study
         from resources.services import StudyServices
 

@@ -138,7 +138,8 @@ def test_a_dead_run_is_failed_and_its_pool_slot_freed(study_file: Callable[..., 
     import socket
     import subprocess
 
-    from mitt_assets.dagster_assets import HOST_TAG, PID_TAG, POOL
+    from mitt_assets.dagster_assets import POOL
+    from mitt_assets.processes import HOST_TAG, PID_TAG
 
     gone = subprocess.Popen(["true"])
     gone.wait()
