@@ -31,3 +31,10 @@ class ModelError(MittError):
 
 class RefusedError(MittError):
     """An input's checks failed or were not run; names it, the reason and the commands that help."""
+
+
+class TransientError(MittError):
+    """What may go well a little later: a device out of memory, a server gone, work held elsewhere.
+
+    Runs try again after a growing pause; nothing else is ever tried again.
+    """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from mitt_assets.errors import StorageError
@@ -55,29 +55,41 @@ class Home:
             self._create_schema()
 
     def _create_schema(self) -> None:
-        done = self.dagster / ".schema"
-        if done.is_file():
-            return
-        import dagster as dg
+        from mitt_assets.instance import POSTGRES, create_schema, storage_kind
 
-        with self.database(), dg.DagsterInstance.from_config(str(self.dagster)) as instance:
-            instance.get_runs(limit=1)
-            instance.event_log_storage.get_concurrency_keys()
-        write_atomic(done, b"")
-
-    @contextmanager
-    def database(self) -> Iterator[None]:
-        """Turn any failure of the instance's database inside into a StorageError with a remedy."""
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            yield
-        except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or error
+        done, wanted = self.dagster / ".storage", storage_kind()
+        kept = done.read_text(encoding="ascii") if done.is_file() else None
+        if kept is None:
+            create_schema(self.dagster)
+            write_atomic(done, wanted.encode("ascii"))
+        elif kept != wanted:
             raise StorageError(
-                f"{self.dagster}: the instance's database cannot be used: {cause}. Free space"
-                " there, or set MITT_HOME to a folder that can be written, then run again."
+                f"{self.dagster}: the runs of this home are kept in {kept}, but {POSTGRES} asks"
+                f" for {wanted}. Set or unset {POSTGRES} as before. To begin with an empty history"
+                " instead, move that folder away; the data are elsewhere."
+            )
+
+    def database(self) -> AbstractContextManager[None]:
+        """Turn any failure of the instance's database inside into a StorageError with a remedy."""
+        from mitt_assets.instance import database
+
+        return database(self.dagster)
+
+    def hold(self) -> int:
+        """Lock the home for as long as this process and those that inherit the lock run.
+
+        Two daemons on one home would launch runs twice. Returns the lock's descriptor; raises
+        StorageError if another holds it.
+        """
+        lock = os.open(self.dagster / "ui.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(lock)
+            raise StorageError(
+                f"another `mitt ui` shows {self.path} already; use that one, or end it first"
             ) from error
+        return lock
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

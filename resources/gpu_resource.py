@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
+from pydantic import Field
 
+from mitt_assets.processes import own_tags
 from mitt_assets.study_file import load_study
 from resources.services import StudyServices
 
@@ -15,16 +18,20 @@ from resources.services import StudyServices
 class GPUResource(dg.ConfigurableResource):
     """Chooses the device that generates and trains. Steps that use it hold the pool ``gpu``."""
 
-    study: str
-    """Name or path of the study."""
-    cache: str
-    """Folder for file digests."""
-    device: str = "auto"
-    """auto, cpu or cuda; auto takes the study's choice."""
+    study: str = Field(description="Name or path of the study; set by the code location.")
+    cache: str = Field(description="Folder for file digests; set by the code location.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models compute; auto takes the study's choice."
+    )
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[StudyServices]:
-        """The gateways of one run; the device is freed when it ends."""
+        """The gateways of one run; the device is freed when it ends.
+
+        The run is told its process here, before its first step queues for the device.
+        """
+        if context.run is not None and context.instance is not None:
+            context.instance.add_run_tags(context.run.run_id, own_tags())
         services = StudyServices(
             load_study(self.study),
             Path(self.cache),

@@ -60,9 +60,10 @@ def _judge(console: Console, maker: Maker, tasks: list[Task], home: Home) -> dic
     import dagster as dg
 
     from checks.dagster_checks import checks_of, judge_in_run
-    from mitt_assets.dagster_assets import assets_of, own_tags
+    from mitt_assets.dagster_assets import assets_of
     from mitt_assets.errors import MittError
     from mitt_assets.lineage.statement import label
+    from mitt_assets.processes import own_tags
     from mitt_assets.runner.reclaim import reclaim
     from resources.services import StudyServices
 

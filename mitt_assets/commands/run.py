@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -93,15 +94,16 @@ def _prepare(
     home.prepare()
     devices = device_count(device or study.engine.device)
     workers = jobs or devices or os.cpu_count() or 1
-    _instance_ready(home, devices or workers)
+    _free_dead(home, devices or workers)
     forced = frozenset(task for task in tasks if force and asked(graph, task, selection))
     maker = Maker(graph, home.store(), home.scratch)
     job = Job(str(file), limit, threads, device)
-    return Pool(Plan(graph, tasks), maker, job, workers, forced), home
+    tidy = partial(_free_dead, home)
+    return Pool(Plan(graph, tasks), maker, job, workers, forced, tidy=tidy), home
 
 
-def _instance_ready(home: Home, slots: int) -> None:
-    """Free what dead runs hold and set the pool's limit to the devices there are."""
+def _free_dead(home: Home, slots: int | None = None) -> None:
+    """Free what dead runs hold; ``slots`` sets the pool's limit to the devices there are."""
     import dagster as dg
 
     from mitt_assets.dagster_assets import POOL
@@ -109,7 +111,8 @@ def _instance_ready(home: Home, slots: int) -> None:
 
     with home.database(), dg.DagsterInstance.from_config(str(home.dagster)) as instance:
         reclaim(instance)
-        instance.event_log_storage.set_concurrency_slots(POOL, slots)
+        if slots is not None:
+            instance.event_log_storage.set_concurrency_slots(POOL, slots)
 
 
 def _work(pool: Pool, console: Console) -> None:

@@ -1,83 +1,113 @@
-"""``mitt ui``: Dagster's web interface over a study's home."""
+"""``mitt ui``: Dagster's web interface over a study's home, and the pages that it links to."""
 
 from __future__ import annotations
 
-import fcntl
+import ctypes
 import os
+import signal
 import socket
+import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Thread
 
 import click
 
 from mitt_assets.commands.options import STUDY
 
-if TYPE_CHECKING:
-    from mitt_assets.home import Home
-
 ADDRESS = "127.0.0.1"
+WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
+_SIGNAL_AFTER_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 @click.command()
 @STUDY
-@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65534), default=3000, show_default=True)
 def ui(study: str | None, port: int) -> None:
     """Show the graph, its partitions and its runs in the browser, and run them from there.
 
-    It listens on this machine only and sends nothing elsewhere. Ctrl-C ends it.
+    It listens on this machine only and sends nothing elsewhere. The report and the traces of its
+    numbers are at the next port. Ctrl-C ends it.
 
     \b
     mitt ui
-    mitt ui --study mine.yaml --port 3001
+    mitt ui --study mine.yaml --port 3010
     """
     from mitt_assets.home import Home
+    from mitt_assets.pages import pages_server
     from mitt_assets.study_file import find, load_study
+    from mitt_assets.ui_pages import remember_address
 
     file = find(study)
     home = Home(load_study(file))
-    _refuse_taken(port)
-    home.prepare()
-    hold(home)
-    click.echo(f"Showing {file.stem} at http://{ADDRESS}:{port} from {home.path}; Ctrl-C ends it.")
-    settings = {
-        **os.environ,
-        "DAGSTER_HOME": str(home.dagster),
-        "DAGSTER_DISABLE_TELEMETRY": "1",
-        "MITT_STUDY": str(file),
-    }
-    program = str(Path(sys.executable).with_name("dagster"))
-    arguments = ["dev", "-h", ADDRESS, "-p", str(port), "-m", "mitt_assets.definitions"]
-    sys.stdout.flush()
-    os.execve(program, [program, *arguments], settings)
-
-
-def hold(home: Home) -> int:
-    """Lock the home for as long as this process, or the program that replaces it, runs.
-
-    Two daemons on one home would launch runs twice. Returns the lock's descriptor; raises
-    StorageError if another holds it.
-    """
-    from mitt_assets.errors import StorageError
-
-    lock = os.open(home.dagster / "ui.lock", os.O_RDWR | os.O_CREAT, 0o666)
-    os.set_inheritable(lock, True)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise StorageError(
-            f"another `mitt ui` shows {home.path} already; use that one, or end it first"
-        ) from error
-    return lock
-
-
-def _refuse_taken(port: int) -> None:
-    """Raise StorageError if something listens there: Dagster would say so in a long trace."""
-    from mitt_assets.errors import StorageError
-
-    try:
+    with _port_taken_is_said(port):
         socket.create_server((ADDRESS, port)).close()
+    home.prepare()
+    lock = home.hold()
+    with _port_taken_is_said(port + 1):
+        pages = pages_server(file, port + 1)
+    address = f"http://{ADDRESS}:{port + 1}"
+    remember_address(home, address)
+    click.echo(
+        f"{file.stem} will be at http://{ADDRESS}:{port} in about twenty seconds, from {home.path}."
+        f" Its report is at {address}/report/. Ctrl-C ends it."
+    )
+    sys.stdout.flush()
+    settings = {"DAGSTER_HOME": str(home.dagster), "MITT_STUDY": str(file), "MITT_PAGES": address}
+    services = _start(port, lock, settings)
+    Thread(target=pages.serve_forever, daemon=True).start()
+    sys.exit(_attend(services))
+
+
+def _start(port: int, lock: int, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Webserver, daemon and code location, in a session of their own.
+
+    They are told to end when this process does, however it ends. The lock of the home is theirs
+    too, so that it is free only when they are gone.
+    """
+    program = str(Path(sys.executable).with_name("dagster"))
+    arguments = ["dev", "-h", ADDRESS, "-p", str(port), "-w", str(WORKSPACE)]
+    return subprocess.Popen(
+        [program, *arguments],
+        env={**os.environ, "DAGSTER_DISABLE_TELEMETRY": "1", **settings},
+        pass_fds=(lock,),
+        start_new_session=True,
+        preexec_fn=_end_with_parent() if sys.platform == "linux" else None,
+    )
+
+
+def _end_with_parent() -> Callable[[], None]:
+    prctl = ctypes.CDLL(None).prctl  # looked up here: after a fork, as little as possible is done
+    return lambda: prctl(_SIGNAL_AFTER_PARENT, signal.SIGINT)
+
+
+def _attend(services: subprocess.Popen[bytes]) -> int:
+    """Wait for the services, pass the wish to end on to them, and leave none behind."""
+
+    def end(number: int, frame: object) -> None:
+        # Asked twice, it is ended as it is.
+        signal.signal(number, lambda *again: os.killpg(services.pid, signal.SIGKILL))
+        services.send_signal(signal.SIGINT)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    code = services.wait()
+    try:
+        os.killpg(services.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        pass  # as it should be: nobody is left
+    return code
+
+
+@contextmanager
+def _port_taken_is_said(port: int) -> Iterator[None]:
+    """Turn a failure to listen there into a StorageError: Dagster would say so in a long trace."""
+    from mitt_assets.errors import StorageError
+
+    try:
+        yield
     except OSError as error:
         raise StorageError(
             f"port {port} cannot be used ({os.strerror(error.errno or 0)}); end what listens"

@@ -56,35 +56,36 @@ def find_number(frame: pl.DataFrame, where: Mapping[str, str], report: str) -> i
     """
     found = frame.with_row_index("row")
     for number, (column, value) in enumerate(where.items()):
-        matched = found.filter(_equals(column, value))
+        matched = found.filter(equals(column, value))
         if matched.is_empty():
             before = dict(list(where.items())[:number])
-            place = f"with {_written(before)}, " if before else ""
+            place = f"with {written(before)}, " if before else ""
             raise StudyError(
-                f"{report} has no number with {_written({**before, column: value})};"
+                f"{report} has no number with {written({**before, column: value})};"
                 f" {place}{column} is: {_values(found, column)}"
             )
         found = matched
     if found.height > 1 and "curve" not in where:
         # Unless another curve is asked for, the one without forced waits is meant.
-        natural = found.filter(_equals("curve", NATURAL))
+        natural = found.filter(equals("curve", NATURAL))
         found = found if natural.is_empty() else natural
     if found.height > 1:
         open_ = {name: _values(found, name) for name in KEY if found[name].n_unique() > 1}
         said = "\n".join(f"  {name}: {values}" for name, values in open_.items())
         example = _example(found.row(0, named=True), where, open_)
         raise StudyError(
-            f"{found.height} numbers of {report} match {_written(where) or 'no --where'}; they"
+            f"{found.height} numbers of {report} match {written(where) or 'no --where'}; they"
             f" differ in\n{said}\nChoose one of each, such as: --where {example}"
         )
     return int(found["row"][0])
 
 
 def _example(row: Mapping[str, Any], where: Mapping[str, str], open_: Mapping[str, str]) -> str:
-    return _written({**where, **{name: _text(row[name]) for name in open_}})
+    return written({**where, **{name: value_text(row[name]) for name in open_}})
 
 
-def _equals(column: str, value: str) -> pl.Expr:
+def equals(column: str, value: str) -> pl.Expr:
+    """Whether a row has this value; raises StudyError for an x that is no number."""
     import polars as pl
 
     if column != "x":
@@ -101,14 +102,16 @@ def _values(frame: pl.DataFrame, column: str) -> str:
     """The distinct values of a column; `none` where there is none."""
     values = frame[column].unique(maintain_order=True).to_list()
     more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
-    return ", ".join(_text(value) or "(empty)" for value in values[:_SHOWN]) + more
+    return ", ".join(value_text(value) or "(empty)" for value in values[:_SHOWN]) + more
 
 
-def _text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A value as ``--where`` takes it."""
     if value is None:
         return "none"
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
-def _written(where: Mapping[str, str]) -> str:
+def written(where: Mapping[str, str]) -> str:
+    """Columns and values as ``--where`` takes them."""
     return ",".join(f"{column}={value}" for column, value in where.items())

@@ -20,6 +20,12 @@ _FOLDER = Path(__file__).parent
 
 def trace_page(found: Trace) -> bytes:
     """The page, in UTF-8; equal traces give equal bytes."""
+    here = {one.record.statement for one in found.partitions}
+    return render("trace.html.jinja", trace=found, here=here)
+
+
+def render(template: str, **values: Any) -> bytes:
+    """A template of this folder with its values made harmless, in UTF-8."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -31,9 +37,7 @@ def trace_page(found: Trace) -> bytes:
         lstrip_blocks=True,
     )
     environment.filters["json"] = _json
-    here = {one.record.statement for one in found.partitions}
-    template = environment.get_template("trace.html.jinja")
-    return template.render(trace=found, here=here).encode("utf-8")
+    return environment.get_template(template).render(values).encode("utf-8")
 
 
 def _neutral(value: Any) -> Any:

@@ -22,6 +22,8 @@ from mitt_assets.work import Beat
 
 GRACE = 15.0
 """Seconds a worker gets to end its partition after Ctrl-C."""
+TIDY_EVERY = 20.0
+"""Seconds between looks for dead runs of others: one may hold the slot that a worker waits for."""
 
 
 @dataclass
@@ -58,6 +60,8 @@ class Pool:
     jobs: int
     force: frozenset[Task] = frozenset()
     watch: Watch = field(default_factory=Watch)
+    tidy: Callable[[], object] = lambda: None
+    tidied: float = field(default_factory=time.monotonic)
     workers: list[Worker] = field(default_factory=list)
     errors: dict[Task, str] = field(default_factory=dict)
     refused: dict[Task, str] = field(default_factory=dict)
@@ -75,11 +79,17 @@ class Pool:
                 self._dispatch()
                 if not self.plan.over():
                     self._listen()
+                self._tidy()
                 self.watch.changed()
             self._stop()
         except BaseException:
             self._interrupt()
             raise
+
+    def _tidy(self) -> None:
+        if time.monotonic() - self.tidied > TIDY_EVERY:
+            self.tidy()
+            self.tidied = time.monotonic()
 
     def _dispatch(self) -> None:
         ready = self._needing_work()

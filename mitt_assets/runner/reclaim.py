@@ -1,8 +1,8 @@
 """Runs whose process is gone: said to be failed, their pool slots freed.
 
-Dagster's default launcher has no health check, so a process killed with -9 would hold its slot
-until somebody noticed. Every run carries its host and process from its first moment; a run of this
-host whose process is no more is dead.
+Every run carries its host and process from its first moment; a run of this host whose process is
+no more is dead. While the web interface is open its daemon does this too (``launcher.py``); without
+it, whoever needs the slot looks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from mitt_assets.dagster_assets import HOST_TAG, PID_TAG, process_name
+from mitt_assets.processes import HOST_TAG, PID_TAG, is_gone
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -29,13 +29,8 @@ def reclaim(instance: dg.DagsterInstance) -> list[str]:
         ],
         tags={HOST_TAG: socket.gethostname()},
     )
-    dead = [run for run in instance.get_runs(unfinished) if not _alive(run.tags.get(PID_TAG, ""))]
+    dead = [run for run in instance.get_runs(unfinished) if is_gone(run.tags)]
     for run in dead:
         instance.report_run_failed(run, f"process {run.tags.get(PID_TAG)} is gone")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return [run.run_id for run in dead]
-
-
-def _alive(name: str) -> bool:
-    pid = name.partition(":")[0]
-    return pid.isdigit() and process_name(int(pid)) == name

@@ -16,6 +16,7 @@ from mitt_assets import cli
 from mitt_assets.commands import ui
 from mitt_assets.commands.study import trace_counts
 from mitt_assets.errors import StorageError, StudyError
+from mitt_assets.home import Home
 from mitt_assets.study_file import load_study, parse
 
 MITT = [sys.executable, "-c", "from mitt_assets.cli import main; main()"]
@@ -190,10 +191,11 @@ class TestUI:
             with pytest.raises(StorageError, match=f"port {port} .*in use.*--port {port + 1}"):
                 call("ui", "--study", "organism", "--port", str(port))
 
-    def test_one_home_is_shown_once(self, tmp_path: Path) -> None:
-        home: Any = SimpleNamespace(path=tmp_path, dagster=tmp_path)
-        lock = ui.hold(home)
+    def test_one_home_is_shown_once(self) -> None:
+        home = Home(load_study("organism"))
+        home.dagster.mkdir(parents=True)
+        lock = home.hold()
         with pytest.raises(StorageError, match="shows .* already"):
-            ui.hold(home)
+            home.hold()
         os.close(lock)
-        os.close(ui.hold(home))
+        os.close(home.hold())
