@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from checks.gate import Gate
 from mitt_assets import partitions
@@ -27,6 +27,9 @@ from mitt_assets.tables import TABLES
 from mitt_assets.work import TABLE_FILE, Beat, Product, Services, Work
 from resources.shards import ShardStore
 
+if TYPE_CHECKING:
+    import polars as pl
+
 FRAMEWORK = ("mitt_assets.tables",)
 """Modules every step's code version covers beside its own."""
 
@@ -37,12 +40,17 @@ ABSENT = "not materialised"
 
 @dataclass(frozen=True)
 class Made:
-    """A committed partition, seconds it took, in all and in models, and what people should see."""
+    """A committed partition, seconds it took, in all and in models, and what people should see.
+
+    ``tokens`` are those computed now, without those of shards that were there already.
+    """
 
     record: Record
     seconds: float
     model_seconds: float
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    frame: pl.DataFrame | None = None
+    tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,16 +162,24 @@ class Maker:
         records = self._records(asset, partition, services)
         expected = self.expected(asset, partition)
         started, clock = _now(), time.perf_counter()
+        tokens = 0
+
+        def heard(beat: Beat) -> None:
+            nonlocal tokens
+            tokens = max(tokens, beat.tokens)
+            report(beat)
+
         shards = ShardStore(self.scratch / "shards", _work_digest(expected, records))
         with shards.lock() if step.gpu else nullcontext():
-            work = self._work(step, partition, records, services, report, shards)
+            work = self._work(step, partition, records, services, heard, shards)
             product = step.make(work)
             record = self.store.commit(
                 self._provenance(expected, records, product, run_id, started),
                 _files(step, product),
             )
             shards.discard()
-        return Made(record, time.perf_counter() - clock, work.computing, product.metadata)
+        seconds = time.perf_counter() - clock
+        return Made(record, seconds, work.computing, product.metadata, product.frame, tokens)
 
     def _records(
         self, asset: str, partition: str | None, services: Services
