@@ -1,0 +1,83 @@
+"""A real browser on the web interface: what a person clicks, and pictures of what is seen."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "artefacts" / "ui"
+"""What every run of the tests leaves to be looked at; not in git."""
+SHOWN = ROOT / "docs" / "images"
+"""Pictures of the documentation; `MITT_DOCS_IMAGES=1` makes them anew, others are left alone."""
+SIZE = (1360, 850)
+COLOURS = 64
+"""Of a documentation picture: a page has few, and this keeps it under 150 kB."""
+MISSING = (
+    "the tests of the web interface need Chromium: `apt-get install chromium` (Debian), or put a"
+    " `chromium` on the PATH"
+)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Headless Chromium of this machine; nothing is downloaded."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert program, MISSING
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, headless=True, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+class Person:
+    """Somebody at the web interface of one address. ``abroad`` has requests to other machines."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self.url = url
+        self.abroad: list[str] = []
+        width, height = SIZE
+        self.context = browser.new_context(viewport={"width": width, "height": height})
+        self.context.set_default_timeout(20_000)
+        self.context.on("request", self._note)
+        self.page = self.context.new_page()
+
+    def _note(self, request: Request) -> None:
+        if not re.match(r"(http://127\.0\.0\.1:|data:|blob:)", request.url):
+            self.abroad.append(request.url)
+
+    def go(self, path: str) -> Page:
+        """Open a page of the web interface."""
+        self.page.goto(f"{self.url}{path}", wait_until="domcontentloaded")
+        return self.page
+
+    def choose(self, dimension: str | None, partitions: list[str]) -> None:
+        """Choose partitions in the open dialog; ``dimension`` if it asks for more than one."""
+        dialog = self.page.get_by_role("dialog").first
+        box = dialog.get_by_text("Select a partition or create one").first
+        box.click()
+
+    def picture(self, name: str, page: Page | None = None) -> None:
+        """Keep what is seen now."""
+        data = (page or self.page).screenshot()
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        (PICTURES / f"{name}.png").write_bytes(data)
+        if os.environ.get("MITT_DOCS_IMAGES") == "1" and (SHOWN / f"{name}.png").exists():
+            (SHOWN / f"{name}.png").write_bytes(_small(data))
+
+
+def _small(data: bytes) -> bytes:
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.open(BytesIO(data)).convert("RGB").quantize(COLOURS).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
