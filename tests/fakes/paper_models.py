@@ -1,10 +1,10 @@
-"""Random models with the architectures, files and traps of the paper's two, small enough for a test.
+"""Random models with the architectures, files and traps of the paper's two, small for tests.
 
-What is like the DeepSeek-R1 distills: sharded bfloat16 safetensors with an index, untied embeddings,
-grouped key-value heads, a tokenizer of byte-level BPE that is *labelled* ``LlamaTokenizerFast``, a
-template that opens the thought, strips reasoning from assistant turns and writes BOS although the
-tokenizer adds one too, a generation_config that asks for sampling, and (Qwen2 only) more rows in the
-embedding than the tokenizer has entries. The template's text is ours.
+What is like the DeepSeek-R1 distills: sharded bfloat16 safetensors with an index, untied
+embeddings, grouped key-value heads, a tokenizer of byte-level BPE that is *labelled*
+``LlamaTokenizerFast``, a template that opens the thought, strips reasoning from assistant turns and
+writes BOS although the tokenizer adds one too, a generation_config that asks for sampling, and
+(Qwen2 only) more rows in the embedding than the tokenizer has entries. The template's text is ours.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _special_ids() -> dict[str, int]:
 
 @cache
 def _merges() -> tuple[dict[str, int], tuple[tuple[str, str], ...]]:
-    """A vocabulary of letters' pairs and triples instead of a trained one: no corpus, no seconds."""
+    """A vocabulary of letters' pairs and triples: nothing has to be trained."""
     from tokenizers.pre_tokenizers import ByteLevel
 
     alphabet = sorted(ByteLevel.alphabet())
