@@ -223,8 +223,8 @@ class VllmEngine(TraceEngine):
         found = visible_devices()
         if len(found) < copies * each:
             raise ModelError(
-                f"engine.vllm asks for {copies} x {each} devices (data_parallel x tensor_parallel), "
-                f"but {len(found)} can be seen: lower one of them"
+                f"engine.vllm asks for {copies} x {each} devices, but {len(found)} can be seen: "
+                "lower data_parallel or tensor_parallel"
             )
         return [",".join(found[i * each : (i + 1) * each]) for i in range(copies)]
 
@@ -257,8 +257,8 @@ class VllmEngine(TraceEngine):
                 answer = self._asked(number, message, sums)
             except WorkerLostError as problem:
                 raise ModelError(
-                    f"vLLM was lost twice on the same {len(rows)} requests: {_short(str(problem))}. "
-                    "Lower engine.vllm.memory_share or engine.shard, or free the device; finished "
+                    f"vLLM was lost twice on the same {len(rows)} requests: "
+                    f"{_short(str(problem))}. Lower engine.vllm.memory_share or engine.shard, or free the device; finished "
                     "shards are kept, so run again to go on"
                 ) from problem
         sums(number, len(rows), answer["computed"])
