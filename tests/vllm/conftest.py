@@ -21,10 +21,10 @@ def small_cache() -> Iterator[None]:
 
 
 # A family to a process: its model is loaded by one engine and one server.
-@pytest.fixture(
-    scope="session",
-    params=[pytest.param(family, marks=pytest.mark.xdist_group(family)) for family in FAMILIES],
-)
+BY_FAMILY = {name: pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in FAMILIES}
+
+
+@pytest.fixture(scope="session", params=BY_FAMILY.values())
 def model(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[ModelFiles, Path]:

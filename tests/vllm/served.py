@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 READY_WITHIN = 180.0
@@ -43,8 +44,9 @@ class Served:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    Path(sys.executable).with_name("vllm"),
-                    *("serve", str(self.folder), *flags),
+                    # Not the command `vllm serve`, which asks for a package of the name vllm.
+                    *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
+                    *("--model", str(self.folder), *flags),
                     *(part for option in options.items() for part in option),
                 ],
                 stdout=log,
@@ -68,7 +70,8 @@ class Served:
     def kill(self) -> None:
         """As ``kill -9`` on all of it, at once."""
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
 

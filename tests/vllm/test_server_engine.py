@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -12,8 +14,10 @@ from mitt_assets.errors import ModelError
 from mitt_assets.method.requests import Request
 from mitt_assets.study import Endpoint, Server
 from resources.engines.base import ModelFiles
+from resources.engines.server_client import ServerClient
 from resources.engines.server_engine import ServerEngine
 from tests.engines.contract import GREEDY, EngineContract, Ground, Open
+from tests.vllm.conftest import BY_FAMILY
 from tests.vllm.served import Served
 
 
@@ -35,7 +39,8 @@ def served(
 def opened(served: Served) -> Open:
     def open_engine(files: ModelFiles) -> ServerEngine:
         endpoint = Endpoint(url=served.url, model=served.name)
-        return ServerEngine(Server(endpoints={files.slug: endpoint}, concurrency=8))
+        settings = Server(endpoints={files.slug: endpoint}, concurrency=8, attempts=100)
+        return ServerEngine(settings, client=partial(ServerClient, sleep=lambda _: time.sleep(1)))
 
     return open_engine
 
@@ -64,6 +69,7 @@ class TestServer(EngineContract):
         with pytest.raises(ModelError, match=r"does not serve 'large' \(it serves: tiny"):
             engine.load(ground.files, None)
 
+    @pytest.mark.parametrize("model", [BY_FAMILY["llama"]], indirect=True)
     def test_a_server_killed_and_started_again_finishes_the_same_tokens(
         self, ground: Ground, served: Served
     ) -> None:

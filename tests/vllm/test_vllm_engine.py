@@ -23,6 +23,7 @@ from tests.engines.contract import (
     Open,
 )
 from tests.fakes.tiny_models import VOCABULARY, greedy_afresh
+from tests.vllm.conftest import BY_FAMILY
 
 SETTINGS = Vllm(memory_share=0.1, enforce_eager=True)
 
@@ -55,6 +56,7 @@ class TestVllm(EngineContract):
         # Each prefix ends within a block of 32, which is read again, and answers 3 tokens.
         assert computed[-1] < 962 + len(places) * (32 + 2 + 3) < afresh / 5
 
+    @pytest.mark.parametrize("model", [BY_FAMILY["qwen2"]], indirect=True)
     def test_a_killed_process_is_replaced_and_nothing_is_lost(self, ground: Ground) -> None:
         engine = ground.engine
         assert isinstance(engine, VllmEngine)
