@@ -18,7 +18,8 @@ def make(work: Work) -> Product:
     import polars as pl
 
     language, settings = work.own["language"], work.study.problems
-    loaded = load_all(work.services.problem_source(), settings)
+    source = work.services.problem_source()
+    loaded = load_all(source, settings)
     found = {(split, one.row): one for split, problems in loaded.items() for one in problems}
     method = "original" if language == settings.language else work.study.translation.method
     rows = []
@@ -44,5 +45,5 @@ def make(work: Work) -> Product:
     return Product(
         frame=pl.DataFrame(rows, schema=TRANSLATIONS.schema(), orient="row"),
         metadata={"questions": len(rows), "method": method},
-        materials=materials(settings, loaded),
+        materials=materials(settings, loaded, source),
     )
