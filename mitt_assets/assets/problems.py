@@ -56,7 +56,7 @@ def materials(settings: Problems, loaded: Mapping[str, Sequence[SourceProblem]])
     }
 
 
-def files_read(study: Study) -> dict[str, str]:
+def files_read(study: Study, own: Mapping[str, str]) -> dict[str, str]:
     """The sha256 of every file problems come from, so that a file changed in place is noticed."""
     return {
         f"file {name}": sha256_of(chunks_of(path)) if path.is_file() else "absent"
