@@ -84,7 +84,12 @@ def _shared(study: Study) -> list[Step]:
             translations.make,
             "Every problem in one language.",
             "problems",
-            ("mitt_assets.assets.translations", "resources.problem_sources", *machine),
+            (
+                "mitt_assets.assets.translations",
+                "resources.problem_sources",
+                "resources.translators.person",
+                *machine,
+            ),
             (Input("problems", "problems"), *translator),
             settings=(*SPLITS, *(f"translation.{key}" for key in study.translation.read)),
             table="translations",
