@@ -42,6 +42,20 @@ class Language(Part):
     wait: str = Field(min_length=1, description="what replaces </think> when thinking is prolonged")
 
 
+class Shape(Part):
+    """Sizes of a model's parts, for a plan before its files are here; its own config.json wins."""
+
+    layers: int = Field(ge=1)
+    hidden: int = Field(ge=1, description="width of the residual stream")
+    heads: int = Field(ge=1, description="query heads")
+    key_value_heads: int = Field(ge=1)
+    head_size: int = Field(ge=1)
+    intermediate: int = Field(ge=1, description="width inside the feed-forward part")
+    vocabulary: int = Field(ge=1, description="rows of the embedding")
+    tied: bool = Field(False, description="input and output embedding are one")
+    biased: bool = Field(False, description="queries, keys and values have biases, as in Qwen2")
+
+
 class Model(Part):
     """A reasoning model: where its files are, and the arithmetic it runs in."""
 
@@ -49,6 +63,7 @@ class Model(Part):
     revision: str | None = Field(None, description="pinned commit of a hub model")
     dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="arithmetic")
     title: str = Field("", description="name in figures; the slug if empty")
+    shape: Shape | None = Field(None, description="for `mitt study validate --plan` only")
 
 
 class Answer(Part):
@@ -59,6 +74,22 @@ class Answer(Part):
     high: int = Field(999, description="largest possible answer")
 
 
+class Columns(Part):
+    """Where a file or hub set keeps what. ``{language}`` stands for the language's code."""
+
+    id: str | None = Field(None, description="column of ids; row numbers if empty")
+    question: str = Field("question_{language}", description="column of the question text")
+    answer: str | None = Field(
+        "answer", description="column of the answer; null for training problems without answers"
+    )
+    configs: dict[str, str] = Field({}, description="language code to configuration of a hub set")
+    languages: tuple[str, ...] = Field(
+        (),
+        description="languages the set brings, others are translated; if empty: those of configs,"
+        " else all where a column's name holds {language}, else the set's own",
+    )
+
+
 class Split(Part):
     """Which problems of a source make up one split of the study."""
 
@@ -67,15 +98,7 @@ class Split(Part):
     names: tuple[str, ...] = Field((), description="splits of the source that are joined")
     source: str | None = Field(None, description="another source than the set's own")
     revision: str | None = Field(None, description="pinned commit of that source")
-
-
-class Columns(Part):
-    """Where a file or hub set keeps what. ``{language}`` stands for the language's code."""
-
-    id: str | None = Field(None, description="column of ids; row numbers if empty")
-    question: str = Field("question_{language}", description="column of the question text")
-    answer: str = Field("answer", description="column of the answer")
-    configs: dict[str, str] = Field({}, description="language code to configuration of a hub set")
+    columns: Columns | None = Field(None, description="of that source; the set's own if empty")
 
 
 class Problems(Part):

@@ -69,7 +69,7 @@ PROBLEMS = Table(
         Column("problem_id", "text", "hash of source, revision, split and row id"),
         _SPLIT,
         Column("question", "text", "in the language the set is written in"),
-        Column("answer", "text", "canonical answer"),
+        Column("answer", "text", "canonical; empty for training problems without answers"),
         Column("duplicate_key", "text", "equal for problems that are the same by the set's rule"),
         Column("source", "text", "data set"),
         Column("source_row", "text", "id or row in the source"),

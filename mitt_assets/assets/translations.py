@@ -41,10 +41,11 @@ def make(work: Work) -> Product:
     """
     import polars as pl
 
-    loaded = load_all(work.services.problem_source(), work.study.problems)
+    source, settings = work.services.problem_source(), work.study.problems
+    loaded = load_all(source, settings)
     rows = _given(work, loaded)
     waiting = [row for row in rows if row["question"] is None]
-    product = Product(materials={**materials(work.study.problems, loaded), **_file(work.study)})
+    product = Product(materials={**materials(settings, loaded, source), **_file(work.study)})
     if waiting:
         _by_machine(work, waiting, product)
     methods = Counter(row["method"] for row in rows)

@@ -136,13 +136,17 @@ class ReasoningTokenizer:
 
 
 def _load(folder: Path) -> PreTrainedTokenizerFast:
-    from transformers import AutoTokenizer
+    """The tokenizer as tokenizer.json says, whatever class its configuration names.
+
+    The distilled Llama is labelled ``LlamaTokenizerFast`` but is byte-level. AutoTokenizer of
+    transformers 5 believes the label and loses every space of a prompt without a word
+    (huggingface/transformers issue 45488).
+    """
+    from transformers import PreTrainedTokenizerFast
 
     if not (folder / "tokenizer.json").is_file():
         raise ModelError(f"{folder} has no tokenizer.json: a fast tokenizer is needed")
-    library: Any = AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False
-    )
+    library: Any = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     if not getattr(library, "chat_template", None):
         raise ModelError(
             f"tokenizer of {folder.name} has no chat template: choose the instruct or reasoning "
