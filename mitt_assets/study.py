@@ -122,9 +122,71 @@ class Problems(Part):
 
 
 class Translation(Part):
-    """How questions reach the other languages."""
+    """How questions reach the languages that the set does not have.
 
-    method: Literal["parallel"] = Field("parallel", description="parallel: the set brings them")
+    A language the set has is always taken from it, and a row of ``file`` stands before both.
+    """
+
+    method: Literal["parallel", "seq2seq", "chat"] = Field(
+        "parallel",
+        description="parallel: the set has every language; seq2seq: NLLB or MADLAD; chat: a chat"
+        " model through the study's engine",
+    )
+    source: str | None = Field(None, description="the translating model: a folder or a hub id")
+    revision: str | None = Field(None, description="pinned commit of a hub model")
+    dtype: Literal["float32", "bfloat16"] = Field("float32", description="arithmetic")
+    languages: dict[str, str] = Field(
+        {}, description="seq2seq: the model's token of a language, where it is not the usual one"
+    )
+    beams: int = setting(
+        4, "seq2seq: translations held at once", assumed="the paper names no translator", ge=1
+    )
+    prompt: str = setting(
+        "Translate this mathematics problem from {source} into {target}. X1, X2 and the like stand"
+        " for formulas and numbers: keep each of them exactly once, and do not solve the problem."
+        " Reply with the translation only.\n\n{text}",
+        "chat: what is asked; blanks {source}, {target} and {text}",
+        assumed="our choice",
+    )
+    tokens: int = setting(2048, "chat: longest reply, tokens", assumed="our choice", ge=1)
+    attempts: int = setting(
+        3, "how often what loses a number or a formula is asked for", assumed="our choice", ge=1
+    )
+    file: str | None = Field(
+        None,
+        description="a person's translations, .jsonl, .csv or .parquet: problem_id (or id, the"
+        " set's own), language, question",
+    )
+
+    @property
+    def complete(self) -> bool:
+        """Whether the set itself must have every language."""
+        return self.method == "parallel" and self.file is None
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The settings that the method reads; the others change nothing."""
+        model = ("source", "revision", "dtype", "attempts")
+        kinds = {
+            "parallel": (),
+            "seq2seq": (*model, "languages", "beams"),
+            "chat": (*model, "prompt", "tokens"),
+        }
+        return ("method", *kinds[self.method])
+
+    @model_validator(mode="after")
+    def _whole(self) -> Translation:
+        if self.method == "parallel" and self.source is not None:
+            raise ValueError("source: method parallel translates nothing; leave it out")
+        if self.method != "parallel" and self.source is None:
+            raise ValueError(f"source: method {self.method} needs a model; give a folder or hub id")
+        try:
+            asked = self.prompt.format(source="\x00", target="\x01", text="\x02")
+        except (KeyError, IndexError, ValueError) as problem:
+            raise ValueError(f"prompt: a blank it cannot fill: {problem}") from problem
+        if not {"\x01", "\x02"} <= set(asked):
+            raise ValueError("prompt: it must hold the blanks {target} and {text}")
+        return self
 
 
 class Engine(Part):
@@ -319,6 +381,7 @@ def _unknown_languages(study: Study) -> list[str]:
     used: dict[str, tuple[str, ...]] = {
         "problems.language": (study.problems.language,),
         "statistics.reference": (study.statistics.reference,),
+        "translation.languages": tuple(study.translation.languages),
     }
     for name, variant in study.variants.items():
         place = f"variants.{name}"

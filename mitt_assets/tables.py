@@ -86,7 +86,8 @@ TRANSLATIONS = Table(
         Column("language", "text", "code"),
         Column("question", "text", "in this language"),
         Column("answer", "text", "canonical answer"),
-        Column("method", "text", "how the text came to be in this language"),
+        Column("method", "text", "original, parallel (the set's), person, seq2seq or chat"),
+        Column("back_translation", "text", "put back by the machine that made it", nullable=True),
     ),
     ("translation_id",),
 )

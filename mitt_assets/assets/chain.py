@@ -40,6 +40,13 @@ SAMPLING = tuple(
 )
 ENGINE = ("engine.name", "engine.shard")
 ENGINE_CODE = ("resources.engines", "resources.models")
+MACHINE = (
+    "mitt_assets.method.protection",
+    "mitt_assets.method.translating",
+    "resources.translators",
+    "resources.engines",
+    "resources.models",
+)
 
 
 def build_graph(study: Study) -> Graph:
@@ -56,7 +63,10 @@ def _base_first(study: Study) -> list[str]:
 
 
 def _shared(study: Study) -> list[Step]:
+    machine = MACHINE if study.translation.method != "parallel" else ()
+    translator = (Input("translator", "translator"),) if machine else ()
     return [
+        *_translator(study),
         Step(
             "problems",
             NONE,
@@ -64,7 +74,7 @@ def _shared(study: Study) -> list[Step]:
             "The problem sets: evaluation, development and training, disjoint.",
             "problems",
             ("mitt_assets.assets.problems", "resources.problem_sources"),
-            settings=(*SPLITS, "translation"),
+            settings=(*SPLITS, "translation.method"),
             table="problems",
             outside=problems.files_read,
         ),
@@ -74,11 +84,17 @@ def _shared(study: Study) -> list[Step]:
             translations.make,
             "Every problem in one language.",
             "problems",
-            ("mitt_assets.assets.translations", "resources.problem_sources"),
-            (Input("problems", "problems"),),
-            settings=(*SPLITS, "translation"),
+            (
+                "mitt_assets.assets.translations",
+                "resources.problem_sources",
+                "resources.translators.person",
+                *machine,
+            ),
+            (Input("problems", "problems"), *translator),
+            settings=(*SPLITS, *(f"translation.{key}" for key in study.translation.read)),
             table="translations",
-            outside=problems.files_read,
+            outside=translations.files_of,
+            gpu=bool(machine),
         ),
         Step(
             "base_model",
@@ -98,6 +114,23 @@ def _shared(study: Study) -> list[Step]:
             ("mitt_assets.assets.models", "resources.encoders"),
             settings=("encoder",),
         ),
+    ]
+
+
+def _translator(study: Study) -> list[Step]:
+    """The model that translates, where a machine does."""
+    if study.translation.method == "parallel":
+        return []
+    return [
+        Step(
+            "translator",
+            NONE,
+            models.make_translator,
+            "The translating model's files by sha256.",
+            "models",
+            ("mitt_assets.assets.models", "resources.models"),
+            settings=tuple(f"translation.{key}" for key in ("source", "revision", "dtype")),
+        )
     ]
 
 

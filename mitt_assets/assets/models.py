@@ -65,6 +65,34 @@ def verified_model(work: Work) -> ModelFiles:
     return model
 
 
+def make_translator(work: Work) -> Product:
+    """Resolve the translating model's files and record what they are."""
+    files = work.services.translator_files()
+    settings = work.study.translation
+    manifest = {
+        "source": settings.source,
+        "revision": settings.revision,
+        "dtype": settings.dtype,
+        "files": dict(files.files),
+    }
+    return Product(
+        files={MANIFEST: canonical.encode(manifest)},
+        materials=dict(files.files),
+        metadata={"source": settings.source, "files": len(files.files)},
+    )
+
+
+def verified_translator(work: Work) -> Mapping[str, str]:
+    """The translating model's files by digest.
+
+    Raises IntegrityError if they are not those in the manifest.
+    """
+    manifest = json.loads(work.file("translator", MANIFEST))
+    files = work.services.translator_files().files
+    _same_files(manifest["files"], files, "the translator", "translator")
+    return files
+
+
 def verified_encoder(work: Work) -> None:
     """Raises IntegrityError if the encoder's files are not those in the manifest."""
     manifest = json.loads(work.file("sentence_encoder", MANIFEST))

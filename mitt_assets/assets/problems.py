@@ -73,7 +73,7 @@ def _at(name: str, version: str | None, split: str) -> str:
     return f"{name}@{version} ({split})" if version else f"{name} ({split})"
 
 
-def files_read(study: Study) -> dict[str, str]:
+def files_read(study: Study, own: Mapping[str, str]) -> dict[str, str]:
     """The sha256 of every file problems come from, so that a file changed in place is noticed."""
     return {
         f"file {name}": sha256_of(chunks_of(path)) if path.is_file() else "absent"

@@ -103,11 +103,12 @@ def languages_brought(study: Study, split: str) -> tuple[str, ...]:
             f"{place}: no question in {problems.language}, the language the set is written in"
             f" (problems.language); it names {', '.join(named)}"
         )
-    if missing and study.translation.method == "parallel":
+    if missing and study.translation.complete:
         raise StudyError(
             f"{place}: no question in {', '.join(missing)}; it names {', '.join(named)}. Put"
             f" {{language}} into the question column, name the language's configuration, take the"
-            f" language out of the study, or set translation.method (parallel: nothing translates)"
+            f" language out of the study, or set translation.method or translation.file (parallel"
+            f" without a file: nothing translates)"
         )
     return tuple(code for code in study.languages if code in named)
 

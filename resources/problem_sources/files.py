@@ -57,6 +57,14 @@ class FileSource(ProblemSource):
         return accept(rows, self._study, split, str(path))
 
 
+def read_lines(path: Path) -> list[Line]:
+    """The rows of a .jsonl, .csv or .parquet file with the place of each, whatever they hold.
+
+    Raises DataError for a file that is none of these or cannot be read.
+    """
+    return _reader(path)(path)
+
+
 def _refuse_shared_columns(questions: Mapping[str, str], path: Path) -> None:
     if len(set(questions.values())) < len(questions):
         raise StudyError(
