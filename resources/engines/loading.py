@@ -11,7 +11,9 @@ from resources.engines.base import ModelFiles
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel
+
+_Shapes = dict[str, tuple[int, ...]]
 
 
 def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel:
@@ -35,10 +37,7 @@ def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel
             attn_implementation=attention,
         )
     except (ValueError, OSError, KeyError, ImportError) as problem:
-        raise ModelError(
-            f"{_named(model)}: transformers cannot load {model.folder} as a decoder-only language "
-            f"model: {_first_line(problem)}. Give another model, or one with a text-only decoder"
-        ) from problem
+        raise ModelError(_unreadable(model, _first_line(problem))) from problem
     loaded.to(torch.device(device))  # type: ignore[arg-type]
     loaded.eval()  # type: ignore[no-untyped-call]
     return loaded
@@ -51,16 +50,48 @@ def attach_adapter(base: PreTrainedModel, folder: Path, model: ModelFiles) -> Pe
     and shape: PEFT alone would leave unknown ones out and go on with an adapter that does nothing.
     Raises ModelError otherwise.
     """
-    from peft import (
-        LoraConfig,
-        get_peft_model,
-        get_peft_model_state_dict,
-        set_peft_model_state_dict,
-    )
+    from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 
+    adapted = _fitted(base, folder, model)
+    set_peft_model_state_dict(adapted, load_file(folder / "adapter_model.safetensors"))
+    return adapted.eval()
+
+
+def check_adapter(folder: Path, model: ModelFiles) -> int:
+    """The rank of the adapter in ``folder``; ModelError, as ``attach_adapter``, if it does not fit.
+
+    The base is built without weights, for engines that keep them elsewhere.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        base = AutoModelForCausalLM.from_config(read_config(model))
+    return int(_fitted(base, folder, model).peft_config["default"].r)
+
+
+def read_config(model: ModelFiles) -> PretrainedConfig:
+    """The configuration of a decoder-only language model. Raises ModelError if it is none."""
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    try:
+        config = AutoConfig.from_pretrained(
+            model.folder, local_files_only=True, trust_remote_code=False
+        )
+    except (ValueError, OSError, KeyError) as problem:
+        raise ModelError(_unreadable(model, _first_line(problem))) from problem
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ModelError(_unreadable(model, f"its model_type is {config.model_type}"))
+    return config
+
+
+def _fitted(base: PreTrainedModel, folder: Path, model: ModelFiles) -> PeftModel:
+    """``base`` with layers for the adapter, whose names and shapes are those of its file."""
+    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+
     _check_adapter_folder(folder)
-    weights = load_file(folder / "adapter_model.safetensors")
     settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     _check_settings(settings, folder, model)
     try:
@@ -69,11 +100,20 @@ def attach_adapter(base: PreTrainedModel, folder: Path, model: ModelFiles) -> Pe
         adapted = get_peft_model(base, config)
     except ValueError as problem:
         raise ModelError(_misfit(folder, model, _first_line(problem))) from problem
-    if complaint := _difference(get_peft_model_state_dict(adapted), weights):
+    expected = {
+        name: tuple(tensor.shape) for name, tensor in get_peft_model_state_dict(adapted).items()
+    }
+    if complaint := _difference(expected, _shapes(folder / "adapter_model.safetensors")):
         adapted.unload()
         raise ModelError(_misfit(folder, model, complaint))
-    set_peft_model_state_dict(adapted, weights)
-    return adapted.eval()
+    return adapted
+
+
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as tensors:
+        return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
 
 
 def check_folder(model: ModelFiles) -> None:
@@ -109,14 +149,20 @@ def _check_settings(settings: dict[str, Any], folder: Path, model: ModelFiles) -
         raise ModelError(_misfit(folder, model, f"its adapter_config.json names {base}"))
 
 
-def _difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
+def _difference(expected: _Shapes, found: _Shapes) -> str:
     """The first tensor that does not fit, in words; empty if all do."""
     for name in sorted(expected.keys() | found.keys()):
-        ours = tuple(expected[name].shape) if name in expected else None
-        theirs = tuple(found[name].shape) if name in found else None
+        ours, theirs = expected.get(name), found.get(name)
         if ours != theirs:
             return f"{name}: {ours or 'nothing'} in the model, {theirs or 'nothing'} in the file"
     return ""
+
+
+def _unreadable(model: ModelFiles, why: str) -> str:
+    return (
+        f"{_named(model)}: transformers cannot load {model.folder} as a decoder-only language "
+        f"model: {why}. Give another model, or one with a text-only decoder"
+    )
 
 
 def _misfit(folder: Path, model: ModelFiles, complaint: str) -> str:

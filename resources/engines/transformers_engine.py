@@ -17,6 +17,7 @@ from mitt_assets.method.requests import Continuation, ProbeRequest, Request, Sam
 from resources.engines.base import ModelFiles, Progress, TraceEngine
 from resources.engines.batches import (
     Counter,
+    Limits,
     as_requests,
     check_probes,
     check_requests,
@@ -79,7 +80,7 @@ class TransformersEngine(TraceEngine):
         or the continuation could outgrow the model's context.
         """
         model = self._current()
-        check_requests(requests, model.config)
+        check_requests(requests, Limits.of(model.config))
         counted = Counter(progress)
         asked = [i for i, request in enumerate(requests) if request.max_tokens > 0]
         asked.sort(key=lambda i: (len(requests[i].tokens), i))
@@ -99,7 +100,7 @@ class TransformersEngine(TraceEngine):
         suffix is empty or a position lies outside the trace.
         """
         model = self._current()
-        check_probes(requests, model.config)
+        check_probes(requests, Limits.of(model.config))
         if self._probe_method() == "naive":
             return self._probe_naively(requests, progress)
         return self._probe_packed(requests, Counter(progress))
