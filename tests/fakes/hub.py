@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -54,8 +55,13 @@ def fake_hub() -> Iterator[FakeHub]:
 
 def use_hub(patch: pytest.MonkeyPatch, cache: Path, address: str | None) -> None:
     """Make the client library of this process use a hub and an empty cache; None: no network."""
+    import datasets
     from huggingface_hub import constants
+    from huggingface_hub.utils import _http
 
+    # The client waits longer and longer between its five tries.
+    patch.setattr(_http, "time", SimpleNamespace(sleep=lambda seconds: None))
+    patch.setattr(datasets.config, "HF_DATASETS_CACHE", cache / "arrow")
     patch.setattr(constants, "HF_HUB_CACHE", str(cache))
     endpoint = address or NOWHERE
     patch.setattr(constants, "ENDPOINT", endpoint)
