@@ -274,7 +274,7 @@ class ServerEngine(TraceEngine):
             )
         if choice.get("prompt_token_ids", list(request.tokens)) != list(request.tokens):
             raise ModelError(
-                f"{place}: the server changed the prompt: it must take tokens as given"
+                f"{place}: the server changed the prompt; it must take tokens as they are"
             )
         return tuple(tokens)
 

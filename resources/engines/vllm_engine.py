@@ -258,8 +258,8 @@ class VllmEngine(TraceEngine):
             except WorkerLostError as problem:
                 raise ModelError(
                     f"vLLM was lost twice on the same {len(rows)} requests: "
-                    f"{_short(str(problem))}. Lower engine.vllm.memory_share or engine.shard, or free the device; finished "
-                    "shards are kept, so run again to go on"
+                    f"{_short(str(problem))}. Lower engine.vllm.memory_share or engine.shard, or "
+                    "free the device; finished shards are kept, so run again to go on"
                 ) from problem
         sums(number, len(rows), answer["computed"])
         return list(answer["made"])

@@ -84,8 +84,7 @@ class Host:
         computed = 0
         for group in self._that_fit(message["requests"]):
             asked = [one for request in group for one in _prefixes(request)]
-            done = (len(answers), computed)
-            made, more = self._run(asked, message, lambda _, now, d=done: tell(d[0], d[1] + now))
+            made, more = self._run(asked, message, _after(len(answers), computed, tell))
             forced = iter(made)
             answers += [_in_order(request, forced) for request in group]
             computed += more
@@ -162,6 +161,11 @@ def _sampling(one: _Asked, message: Message) -> Any:
         detokenize=False,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
+
+
+def _after(finished: int, computed: int, tell: Tell) -> Tell:
+    """``tell`` with what was done before added; prefixes do not count as requests."""
+    return lambda _, now: tell(finished, computed + now)
 
 
 def _order(request: Message) -> list[int]:
