@@ -104,7 +104,7 @@ def _folder(
     kind: Kind, source: str, revision: str | None, patterns: Sequence[str], *, local: bool
 ) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
     return Path(

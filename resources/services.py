@@ -67,7 +67,7 @@ class StudyServices:
         """The files of a model of the study."""
         from resources.models import resolve
 
-        return resolve(slug, self.study.models[slug], self.cache)
+        return resolve(slug, self.study.models[slug], self.cache, weights=needs_weights(self.study))
 
     def tokenizer(self, model: ModelFiles) -> ReasoningTokenizer:
         """The tokenizer that belongs to a model."""
@@ -157,3 +157,8 @@ def _largest_rank(study: Study) -> int:
     """Of the adapters that will be loaded; 0 if the study has none."""
     recipes = [variant.recipe for variant in study.variants.values() if variant.recipe]
     return max((recipe.adapter.rank for recipe in recipes), default=0)
+
+
+def needs_weights(study: Study) -> bool:
+    """Whether weights are read on this machine: not if a server has them and nothing is tuned."""
+    return study.engine.name != "server" or any(one.recipe for one in study.variants.values())

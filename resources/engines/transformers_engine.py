@@ -139,16 +139,14 @@ class TransformersEngine(TraceEngine):
             torch.cuda.empty_cache()
 
     def _load_base(self, model: ModelFiles) -> None:
-        from transformers import AutoConfig
-
         from resources.engines.attention import register
-        from resources.engines.loading import check_folder, load_base
+        from resources.engines.loading import load_base
         from resources.engines.plain_decoding import has_plain_cache
+        from resources.engines.serving import check_folder, read_config
 
         self.close()
         check_folder(model)
-        config = AutoConfig.from_pretrained(model.folder, local_files_only=True)
-        self._plain_cache = has_plain_cache(config)
+        self._plain_cache = has_plain_cache(read_config(model))
         attention = register() if self._plain_cache else "sdpa"
         self._base = self._model = load_base(model, self.device, attention)
         self._files = model
