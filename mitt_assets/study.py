@@ -46,8 +46,17 @@ class Language(Part):
     level: Literal["high", "mid", "low"] = Field(
         description="resource level: a label for figures; no computation reads it"
     )
-    instruction: str = Field("", description="added to every question, in this language")
-    wait: str = Field(min_length=1, description="what replaces </think> when thinking is prolonged")
+    instruction: str = setting(
+        "",
+        "added to every question, in this language",
+        assumed="after the DeepSeek-R1 README; the wording in other languages is ours",
+    )
+    wait: str = setting(
+        ...,
+        "what replaces </think> when thinking is prolonged",
+        assumed="Wait in s1; the words in other languages are ours",
+        min_length=1,
+    )
 
 
 class Shape(Part):
@@ -126,7 +135,9 @@ class Problems(Part):
     )
     evaluation: Split = Split()
     development: Split | None = None
-    training: Split | None = None
+    training: Split | None = setting(
+        None, "problems to tune on", assumed="the paper's tuning questions are unknown"
+    )
 
 
 class Translation(Part):

@@ -36,6 +36,7 @@ def check_folder(model: ModelFiles) -> None:
 
 def read_config(model: ModelFiles) -> PretrainedConfig:
     """The configuration of a decoder-only language model. Raises ModelError if it is none."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -46,8 +47,8 @@ def read_config(model: ModelFiles) -> PretrainedConfig:
         config = AutoConfig.from_pretrained(
             model.folder, local_files_only=True, trust_remote_code=False
         )
-    except (ValueError, OSError, KeyError) as problem:
-        raise ModelError(unreadable(model, _said(problem))) from problem
+    except (ValueError, OSError, KeyError, TypeError, StrictDataclassError) as problem:
+        raise ModelError(unreadable(model, _why_not(model, problem))) from problem
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING or config.is_encoder_decoder:
         raise ModelError(unreadable(model, f"its model_type is {config.model_type}"))
     writer = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type)
@@ -113,5 +114,13 @@ def unreadable(model: ModelFiles, why: str) -> str:
     )
 
 
+def _why_not(model: ModelFiles, problem: Exception) -> str:
+    told = (model.folder / "config.json").read_bytes()
+    if b'"auto_map"' in told:
+        return "it wants code from its repository to be run, which is never done"
+    return _said(problem)
+
+
 def _said(problem: Exception) -> str:
-    return (str(problem).strip() or type(problem).__name__).splitlines()[0].rstrip(".")
+    lines = (str(problem).strip() or type(problem).__name__).splitlines()
+    return " ".join(line.strip() for line in lines[:2]).rstrip(".")
