@@ -45,7 +45,8 @@ class Step:
 
     ``settings`` are dotted study keys; ``{language}`` and ``{model}`` come from the partition.
     ``code`` names the modules (beside the framework) whose change makes the asset stale, and
-    ``outside`` gives digests of what the step reads that no asset holds: the user's own files.
+    ``outside`` gives digests of what a partition (named by its values) reads that no asset holds:
+    the user's own files.
     """
 
     asset: str
@@ -59,7 +60,7 @@ class Step:
     table: str | None = None
     variant: str | None = None
     gpu: bool = False
-    outside: Callable[[Study], Mapping[str, str]] | None = None
+    outside: Callable[[Study, Mapping[str, str]], Mapping[str, str]] | None = None
 
 
 class Graph:
@@ -117,8 +118,9 @@ class Graph:
 
     def slice(self, asset: str, partition: str | None) -> dict[str, Any]:
         """The study values a partition reads, by dotted key, and the digests of outside files."""
-        outside = self.step(asset).outside
-        files = outside(self.study) if outside else {}
+        step = self.step(asset)
+        own = partitions.parse(step.dimensions, partition)
+        files = step.outside(self.study, own) if step.outside else {}
         return {**slice_of(self.study, self.settings(asset, partition)), **files}
 
     @cached_property

@@ -62,6 +62,9 @@ class MakersKnowledge:
             model = study.models[str(record.partition)]
             place = f"models.{record.partition}.source"
             return digests(locate(model.source, model.revision, place), self.cache)
+        if record.asset == "translator" and study.translation.source is not None:
+            source, revision = study.translation.source, study.translation.revision
+            return digests(locate(source, revision, "translation.source"), self.cache)
         if record.asset == "sentence_encoder":
             settings = study.encoder
             source, revision = settings.source, settings.revision

@@ -69,7 +69,7 @@ PROBLEMS = Table(
         Column("problem_id", "text", "hash of source, revision, split and row id"),
         _SPLIT,
         Column("question", "text", "in the language the set is written in"),
-        Column("answer", "text", "canonical answer"),
+        Column("answer", "text", "canonical; empty for training problems without answers"),
         Column("duplicate_key", "text", "equal for problems that are the same by the set's rule"),
         Column("source", "text", "data set"),
         Column("source_row", "text", "id or row in the source"),
@@ -86,7 +86,8 @@ TRANSLATIONS = Table(
         Column("language", "text", "code"),
         Column("question", "text", "in this language"),
         Column("answer", "text", "canonical answer"),
-        Column("method", "text", "how the text came to be in this language"),
+        Column("method", "text", "original, parallel (the set's), person, seq2seq or chat"),
+        Column("back_translation", "text", "put back by the machine that made it", nullable=True),
     ),
     ("translation_id",),
 )

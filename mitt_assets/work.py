@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from resources.language_id import LanguageIdentifier
     from resources.problem_sources import ProblemSource
     from resources.shards import ShardStore
+    from resources.translators import Translator
 
 TABLE_FILE = "table.parquet"
 Item = TypeVar("Item")
@@ -57,6 +58,12 @@ class Services(Protocol):
 
     def problem_source(self) -> ProblemSource:
         """Where the study's problems come from."""
+
+    def translator(self) -> Translator:
+        """The machine translator of the study."""
+
+    def translator_files(self) -> ModelFiles:
+        """The files of the machine translator's model."""
 
 
 class Markdown(str):

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mitt_assets.errors import StudyError
 from mitt_assets.study import Study
 from resources.gpu import choose_device
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from resources.engines.tokenizer import ReasoningTokenizer
     from resources.language_id import LanguageIdentifier
     from resources.problem_sources import ProblemSource
+    from resources.translators import Translator
 
 
 class StudyServices:
@@ -29,6 +31,7 @@ class StudyServices:
         self.cache = cache
         self._wanted = device or study.engine.device
         self._engine: TraceEngine | None = None
+        self._translator: Translator | None = None
         self._tokenizers: dict[str, ReasoningTokenizer] = {}
 
     def device(self) -> str:
@@ -64,7 +67,7 @@ class StudyServices:
         """The files of a model of the study."""
         from resources.models import resolve
 
-        return resolve(slug, self.study.models[slug], self.cache)
+        return resolve(slug, self.study.models[slug], self.cache, weights=needs_weights(self.study))
 
     def tokenizer(self, model: ModelFiles) -> ReasoningTokenizer:
         """The tokenizer that belongs to a model."""
@@ -101,8 +104,50 @@ class StudyServices:
 
         return open_source(self.study)
 
+    def translator(self) -> Translator:
+        """The machine translator of the study."""
+        if self._translator is None:
+            self._translator = self._make_translator()
+        return self._translator
+
+    def translator_files(self) -> ModelFiles:
+        """The files of the machine translator's model.
+
+        Raises StudyError if the study has none and ModelError if they are not on this machine.
+        """
+        from resources.engines.base import ModelFiles
+        from resources.models import digests, locate
+
+        settings = self.study.translation
+        if settings.source is None:
+            raise StudyError("translation.source: the study names no translating model")
+        folder = locate(settings.source, settings.revision, "translation.source")
+        files = digests(folder, self.cache)
+        return ModelFiles(
+            "translator", settings.source, settings.revision, settings.dtype, folder, files
+        )
+
+    def _make_translator(self) -> Translator:
+        from resources.translators import ChatTranslator, Seq2SeqTranslator
+
+        settings, files = self.study.translation, self.translator_files()
+        if settings.method == "chat":
+            return ChatTranslator(
+                self.engine(),
+                files,
+                prompt=settings.prompt,
+                tokens=settings.tokens,
+                names={code: one.name for code, one in self.study.languages.items()},
+            )
+        return Seq2SeqTranslator(
+            files, self.device(), beams=settings.beams, languages=settings.languages
+        )
+
     def close(self) -> None:
         """Free the device."""
+        if self._translator is not None:
+            self._translator.close()
+            self._translator = None
         if self._engine is not None:
             self._engine.close()
             self._engine = None
@@ -112,3 +157,8 @@ def _largest_rank(study: Study) -> int:
     """Of the adapters that will be loaded; 0 if the study has none."""
     recipes = [variant.recipe for variant in study.variants.values() if variant.recipe]
     return max((recipe.adapter.rank for recipe in recipes), default=0)
+
+
+def needs_weights(study: Study) -> bool:
+    """Whether weights are read on this machine: not if a server has them and nothing is tuned."""
+    return study.engine.name != "server" or any(one.recipe for one in study.variants.values())

@@ -23,6 +23,7 @@ MODULES = {
     "adapter": "checks.suites.adapter",
     "base_model": "checks.suites.manifests",
     "sentence_encoder": "checks.suites.manifests",
+    "translator": "checks.suites.manifests",
     "reports": "checks.suites.reports",
     "study": "checks.suites.page",
 }

@@ -13,7 +13,7 @@ from mitt_assets.assets.models import MANIFEST
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
-SETTINGS = ("models", "encoder")
+SETTINGS = ("models", "encoder", "translation.source", "translation.revision")
 CODE = ("checks.suites.rules", "resources.models", "resources.encoders")
 
 ABSENT = "absent"
@@ -26,7 +26,8 @@ def measure(subject: Subject) -> dict[str, Values]:
     import polars as pl
 
     manifest = json_object(subject, MANIFEST)
-    expected, here = _model(subject) if "model" in subject.own else _encoder(subject)
+    kinds = {"base_model": _model, "sentence_encoder": _encoder, "translator": _translator}
+    expected, here = kinds[subject.record.asset](subject)
     files = manifest.get("files")
     recorded: Mapping[str, Any] = files if isinstance(files, dict) else {}
     material = subject.record.materials
@@ -123,3 +124,14 @@ def _encoder(subject: Subject) -> tuple[dict[str, Any], Mapping[str, str]]:
         "dimension": encoder.dimension,
     }
     return expected, encoder.files
+
+
+def _translator(subject: Subject) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """What the translating model's manifest should say, and the digests of its files now."""
+    settings = subject.study.translation
+    expected = {
+        "source": settings.source,
+        "revision": settings.revision,
+        "dtype": settings.dtype,
+    }
+    return expected, subject.services.translator_files().files

@@ -11,7 +11,7 @@ from checks.suites.rules import among, between, equal, rows, suite, unique
 from mitt_assets.assets.problems import problem_id
 from mitt_assets.method.probing import canonical
 from mitt_assets.study import Problems, Split
-from resources.problem_sources import origin, splits
+from resources.problem_sources import columns_of, origin, splits
 from resources.problem_sources.rows import same_text
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def suites(subject: Subject) -> dict[str, ExpectationSuite]:
             among("split", splits(settings), "the split is one of the study's"),
             equal("source", "source due", "the source is the one the study names for the split"),
             between("characters", 1, None, "the question has text"),
-            equal("answer", "answer due", "the answer is written canonically"),
+            equal("answer", "answer due", "the answer is written canonically, or there is none"),
             between("value", answer.low, answer.high, "the answer lies within the study's bounds"),
             unique("duplicate_key", "no problem stands twice, in one split or in two"),
             unique("text", "no question stands twice, whatever its duplicate key says"),
@@ -78,6 +78,7 @@ def _problem(row: Mapping[str, Any], settings: Problems) -> dict[str, Any]:
     events = settings.duplicates == "events"
     text, answer, key = same_text(row["question"]), row["answer"], row["duplicate_key"]
     written = " ".join(_NUMBER.findall(row["question"]))
+    unanswered = known and columns_of(settings, row["split"])[0].answer is None
     return {
         "problem_id": row["problem_id"],
         "id due": problem_id(settings, row["split"], row["source_row"]) if known else NONE,
@@ -86,8 +87,8 @@ def _problem(row: Mapping[str, Any], settings: Problems) -> dict[str, Any]:
         "source due": origin(settings, row["split"])[0] if known else NONE,
         "characters": len(row["question"].strip()),
         "answer": answer,
-        "answer due": canonical(answer, settings.answer) or NONE,
-        "value": int(answer) if re.fullmatch(r"-?\d{1,18}", answer) else None,
+        "answer due": "" if unanswered else canonical(answer, settings.answer) or NONE,
+        "value": settings.answer.low if unanswered else _value(answer),
         "duplicate_key": key,
         "text": text,
         # By events a key is "24+3-9": the question's numbers in order, which sum to its answer.
@@ -96,6 +97,10 @@ def _problem(row: Mapping[str, Any], settings: Problems) -> dict[str, Any]:
         "numbers of the key": " ".join(_NUMBER.findall(key)) if events else written,
         "total of the key": _total(key) if events else answer,
     }
+
+
+def _value(answer: str) -> int | None:
+    return int(answer) if re.fullmatch(r"-?\d{1,18}", answer) else None
 
 
 def _total(key: str) -> str:

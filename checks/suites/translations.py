@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from checks.subject import Subject, Values
 from checks.suites.rules import WARNING, among, between, equal, rows, suite, unique
+from checks.suites.texts_told import compared_numbers, formulas, sides
 from mitt_assets.method.identity import request_id
+from mitt_assets.method.protection import FORMULA
 from mitt_assets.method.windows import UNDETERMINED
 from resources.problem_sources.rows import same_text
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
 SETTINGS = (
+    "encoder",
     "problems.language",
     "translation",
     "windows.candidates",
@@ -26,28 +28,25 @@ SETTINGS = (
 )
 CODE = (
     "checks.suites.rules",
+    "checks.suites.texts_told",
+    "mitt_assets.method.protection",
+    "resources.encoders",
     "mitt_assets.method.identity",
     "mitt_assets.method.windows",
     "resources.language_id",
     "resources.problem_sources",
 )
 
+MACHINES = ("seq2seq", "chat")
 COPIED = 0.9
 """Shared words, as a share of all: a text at or above it was copied, not translated. Names and
 numbers are shared by honest translations; a whole sentence is not."""
+BACK = 0.7
+"""Cosine of a question and its translation put back, below which a person should look: sentence
+encoders put paraphrases above it and other questions below. Our choice."""
 RATIO = (0.3, 3.5)
 """Characters per character of the source. No pair of languages we know comes near either end."""
 
-# A dollar sign opens a formula only before, and closes one only after, what is no space, and no
-# digit follows (pandoc's rule): "$18 and $20" are prices.
-_FORMULA = re.compile(
-    r"\$\$.+?\$\$|(?<![\\$])\$(?=\S)(?:\\.|[^$\\])+?(?<=\S)\$(?!\d)|\\\(.+?\\\)|\\\[.+?\\\]",
-    re.DOTALL,
-)
-_PROSE = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{[^{}]*\}")
-# Separators differ between languages (1,000.5 and 1.000,5), so only the digits are compared.
-_SEPARATOR = re.compile(r"(?<=\d)(?:[.,'\u00a0\u2009\u202f]|\{,\})(?=\d)")
-_NUMBER = re.compile(r"\d+")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -63,6 +62,7 @@ def measure(subject: Subject) -> dict[str, Values]:
         for row, said in zip(subject.frame.iter_rows(named=True), read, strict=True)
     ]
     return {
+        **_back(subject, sources),
         "problems": Values(_counted(problems, subject.frame), ("problem_id",)),
         "translations": Values(pl.DataFrame(found, infer_schema_length=None), ("translation_id",)),
         "language": Values(_shares(read, subject.own["language"]), ("language",)),
@@ -73,6 +73,7 @@ def suites(subject: Subject) -> dict[str, ExpectationSuite]:
     """Judge ``measure``."""
     own = subject.own["language"]
     return {
+        **_back_suite(subject),
         "problems": suite(
             "problems",
             rows("there are problems to translate"),
@@ -111,18 +112,6 @@ def suites(subject: Subject) -> dict[str, ExpectationSuite]:
     }
 
 
-def numbers(text: str) -> list[str]:
-    """The digits of every number outside formulas, without separators, in whatever script."""
-    found = _NUMBER.findall(_SEPARATOR.sub("", _FORMULA.sub(" ", text)))
-    return ["".join(str(unicodedata.digit(c, c)) for c in one) for one in found]
-
-
-def formulas(text: str) -> list[str]:
-    """Every formula in a text, without spacing, separators and the words inside."""
-    bare = (_SEPARATOR.sub("", _PROSE.sub("", one)) for one in _FORMULA.findall(text))
-    return ["".join(one.split()) for one in bare]
-
-
 def _translation(
     subject: Subject, row: Mapping[str, Any], source: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -130,6 +119,7 @@ def _translation(
     text, told = row["question"], source["question"]
     original = language == settings.language
     inside, formulas_due = formulas(text), formulas(told)
+    numbers_due, numbers = compared_numbers(told, text, (settings.language, language))
     return {
         "translation_id": row["translation_id"],
         "id due": request_id("translation", row["problem_id"], language),
@@ -139,9 +129,9 @@ def _translation(
         "answer": row["answer"],
         "answer due": source["answer"],
         "method": row["method"],
-        "method due": "original" if original else subject.study.translation.method,
+        "method due": _method_due(subject, row["method"], original),
         "characters": len(text.strip()),
-        **_kept("numbers", numbers(told), numbers(text)),
+        **_kept("numbers", numbers_due, numbers),
         **_kept("formulas", formulas_due, inside),
         "order": "  ".join(inside),
         # Other formulas than the source's are told above; the order is that of the same ones.
@@ -156,26 +146,61 @@ def _translation(
     }
 
 
+def _method_due(subject: Subject, method: str, original: bool) -> str:
+    """The method found, if it may stand there; else one that may."""
+    settings = subject.study.translation
+    due = ["parallel", settings.method, *(["person"] if settings.file else [])]
+    allowed = ["original"] if original else due
+    return method if method in allowed else allowed[0]
+
+
+def _machine(subject: Subject) -> pl.DataFrame:
+    """The rows a machine made."""
+    import polars as pl
+
+    return subject.frame.filter(pl.col("method").is_in(MACHINES))
+
+
+def _back(subject: Subject, sources: Mapping[str, Mapping[str, Any]]) -> dict[str, Values]:
+    """How like its source each machine translation is once it is put back."""
+    import polars as pl
+
+    made = _machine(subject)
+    if made.is_empty():
+        return {}
+    told = [sources[problem]["question"] for problem in made["problem_id"]]
+    back = [text or "" for text in made["back_translation"]]
+    vectors = subject.services.encoder().encode([*told, *back]).astype("float64")
+    cosines = (vectors[: len(told)] * vectors[len(told) :]).sum(axis=1)
+    frame = made.select("translation_id", similarity=pl.Series(cosines))
+    return {"back translations": Values(frame, ("translation_id",))}
+
+
+def _back_suite(subject: Subject) -> dict[str, ExpectationSuite]:
+    if _machine(subject).is_empty():
+        return {}
+    says = "put back into its language, a machine's translation is like its source"
+    checks = (
+        rows("machine translations were measured"),
+        between("similarity", BACK, None, says, WARNING),
+    )
+    return {"back translations": suite("back translations", *checks)}
+
+
 def _kept(name: str, due: Sequence[str], found: Sequence[str]) -> dict[str, str]:
-    """What is due, what of it was found and all that was found, each sorted: word order differs."""
-    kept = (Counter(due) & Counter(found)).elements()
-    return {
-        f"{name} due": "  ".join(sorted(due)),
-        f"{name} kept": "  ".join(sorted(kept)),
-        name: "  ".join(sorted(found)),
-    }
+    return dict(zip((f"{name} due", f"{name} kept", name), sides(due, found), strict=True))
 
 
 def _shared(left: str, right: str) -> float:
     """Words in both texts as a share of words in either; 0 for texts with next to no words."""
-    one, other = (set(_WORD.findall(_FORMULA.sub(" ", text))) for text in (left, right))
+    one, other = (set(_WORD.findall(FORMULA.sub(" ", text))) for text in (left, right))
     return len(one & other) / len(one | other) if min(len(one), len(other)) > 3 else 0.0
 
 
 def _languages_read(subject: Subject) -> list[str]:
     """What langid says of each question; undetermined with few words, or a language unknown."""
     settings, identifier = subject.study.windows, subject.services.identifier()
-    texts = [_FORMULA.sub(" ", text) for text in subject.frame["question"]]
+    texts = [FORMULA.sub(" ", text) for text in subject.frame["question"]]
     if subject.own["language"] not in settings.candidates:
         return [UNDETERMINED] * len(texts)
     said = identifier.identify(texts, settings.candidates).labels

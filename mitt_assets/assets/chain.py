@@ -39,6 +39,13 @@ MODEL_KEYS = ("models.{model}.source", "models.{model}.revision", "models.{model
 SAMPLING = tuple(
     f"generation.{key}" for key in ("temperature", "top_p", "budget", "answer_tokens", "seed")
 )
+MACHINE = (
+    "mitt_assets.method.protection",
+    "mitt_assets.method.translating",
+    "resources.translators",
+    "resources.engines",
+    "resources.models",
+)
 
 
 def build_graph(study: Study) -> Graph:
@@ -55,7 +62,10 @@ def _base_first(study: Study) -> list[str]:
 
 
 def _shared(study: Study) -> list[Step]:
+    machine = MACHINE if study.translation.method != "parallel" else ()
+    translator = (Input("translator", "translator"),) if machine else ()
     return [
+        *_translator(study),
         Step(
             "problems",
             NONE,
@@ -63,7 +73,7 @@ def _shared(study: Study) -> list[Step]:
             "The problem sets: evaluation, development and training, disjoint.",
             "problems",
             ("mitt_assets.assets.problems", "resources.problem_sources"),
-            settings=(*SPLITS, "translation"),
+            settings=(*SPLITS, "translation.method"),
             table="problems",
             outside=problems.files_read,
         ),
@@ -73,11 +83,17 @@ def _shared(study: Study) -> list[Step]:
             translations.make,
             "Every problem in one language.",
             "problems",
-            ("mitt_assets.assets.translations", "resources.problem_sources"),
-            (Input("problems", "problems"),),
-            settings=(*SPLITS, "translation"),
+            (
+                "mitt_assets.assets.translations",
+                "resources.problem_sources",
+                "resources.translators.person",
+                *machine,
+            ),
+            (Input("problems", "problems"), *translator),
+            settings=(*SPLITS, *(f"translation.{key}" for key in study.translation.read)),
             table="translations",
-            outside=problems.files_read,
+            outside=translations.files_of,
+            gpu=bool(machine),
         ),
         Step(
             "base_model",
@@ -97,6 +113,23 @@ def _shared(study: Study) -> list[Step]:
             ("mitt_assets.assets.models", "resources.encoders"),
             settings=("encoder",),
         ),
+    ]
+
+
+def _translator(study: Study) -> list[Step]:
+    """The model that translates, where a machine does."""
+    if study.translation.method == "parallel":
+        return []
+    return [
+        Step(
+            "translator",
+            NONE,
+            models.make_translator,
+            "The translating model's files by sha256.",
+            "models",
+            ("mitt_assets.assets.models", "resources.models"),
+            settings=tuple(f"translation.{key}" for key in ("source", "revision", "dtype")),
+        )
     ]
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from mitt_assets.errors import IntegrityError
 from mitt_assets.lineage import canonical
 from mitt_assets.work import Product, Work
+from resources.engines.serving import check_folder, check_vocabulary
+from resources.services import needs_weights
 
 if TYPE_CHECKING:
     from resources.engines.base import ModelFiles
@@ -18,9 +20,12 @@ MANIFEST = "manifest.json"
 
 
 def make_base_model(work: Work) -> Product:
-    """Resolve a model's files on this machine and record what they are."""
+    """Resolve a model's files on this machine, see that they can serve, record what they are."""
     model = work.services.model_files(work.own["model"])
+    if needs_weights(work.study):
+        check_folder(model)
     tokenizer = work.services.tokenizer(model)
+    check_vocabulary(model, tokenizer.vocabulary_size)
     manifest = {
         "slug": model.slug,
         "source": model.source,
@@ -63,6 +68,34 @@ def verified_model(work: Work) -> ModelFiles:
     what = f"model {model.slug} ({model.source})"
     _same_files(manifest["files"], model.files, what, f"base_model --model {model.slug}")
     return model
+
+
+def make_translator(work: Work) -> Product:
+    """Resolve the translating model's files and record what they are."""
+    files = work.services.translator_files()
+    settings = work.study.translation
+    manifest = {
+        "source": settings.source,
+        "revision": settings.revision,
+        "dtype": settings.dtype,
+        "files": dict(files.files),
+    }
+    return Product(
+        files={MANIFEST: canonical.encode(manifest)},
+        materials=dict(files.files),
+        metadata={"source": settings.source, "files": len(files.files)},
+    )
+
+
+def verified_translator(work: Work) -> Mapping[str, str]:
+    """The translating model's files by digest.
+
+    Raises IntegrityError if they are not those in the manifest.
+    """
+    manifest = json.loads(work.file("translator", MANIFEST))
+    files = work.services.translator_files().files
+    _same_files(manifest["files"], files, "the translator", "translator")
+    return files
 
 
 def verified_encoder(work: Work) -> None:

@@ -11,7 +11,14 @@ from mitt_assets.study import Problems, Study
 from mitt_assets.tables import PROBLEMS
 from mitt_assets.work import Product, Work
 from resources.files import chunks_of, sha256_of
-from resources.problem_sources import SourceProblem, is_file, load_all, origin, splits
+from resources.problem_sources import (
+    ProblemSource,
+    SourceProblem,
+    is_file,
+    load_all,
+    origin,
+    splits,
+)
 
 
 def make(work: Work) -> Product:
@@ -19,7 +26,8 @@ def make(work: Work) -> Product:
     import polars as pl
 
     settings = work.study.problems
-    loaded = load_all(work.services.problem_source(), settings)
+    source = work.services.problem_source()
+    loaded = load_all(source, settings)
     rows = [
         (
             problem_id(settings, split, problem.row),
@@ -36,7 +44,7 @@ def make(work: Work) -> Product:
     return Product(
         frame=pl.DataFrame(rows, schema=PROBLEMS.schema(), orient="row"),
         metadata={split: len(problems) for split, problems in loaded.items()},
-        materials=materials(settings, loaded),
+        materials=materials(settings, loaded, source),
     )
 
 
@@ -46,17 +54,26 @@ def problem_id(settings: Problems, split: str, row: str) -> str:
     return request_id("problem", source, revision or "", split, row)
 
 
-def materials(settings: Problems, loaded: Mapping[str, Sequence[SourceProblem]]) -> dict[str, str]:
-    """The sha256 of what each split's source gave, in all languages: a file may change in place."""
+def materials(
+    settings: Problems, loaded: Mapping[str, Sequence[SourceProblem]], source: ProblemSource
+) -> dict[str, str]:
+    """The sha256 of what each split's source gave, in all languages, and the commit it came from.
+
+    A file may change in place, and an unpinned set is at another commit tomorrow.
+    """
     return {
-        f"{origin(settings, split)[0]} ({split})": canonical.digest(
+        _at(origin(settings, split)[0], source.version(split), split): canonical.digest(
             [[one.row, one.answer, one.questions] for one in problems]
         )
         for split, problems in loaded.items()
     }
 
 
-def files_read(study: Study) -> dict[str, str]:
+def _at(name: str, version: str | None, split: str) -> str:
+    return f"{name}@{version} ({split})" if version else f"{name} ({split})"
+
+
+def files_read(study: Study, own: Mapping[str, str]) -> dict[str, str]:
     """The sha256 of every file problems come from, so that a file changed in place is noticed."""
     return {
         f"file {name}": sha256_of(chunks_of(path)) if path.is_file() else "absent"

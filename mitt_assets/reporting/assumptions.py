@@ -24,8 +24,13 @@ class Assumption:
 
 
 def assumptions(study: Study) -> list[Assumption]:
-    """All settings of the study that are marked as assumed, in the study's order."""
-    return list(_of_model(study, ""))
+    """All settings of the study that are marked as assumed and read, in the study's order."""
+    read = {f"translation.{name}" for name in study.translation.read}
+    return [
+        one
+        for one in _of_model(study, "")
+        if not one.key.startswith("translation.") or one.key in read
+    ]
 
 
 def grouped(found: Iterable[Assumption]) -> list[Assumption]:
@@ -54,7 +59,8 @@ def _of_model(model: BaseModel, place: str) -> Iterator[Assumption]:
         value = getattr(model, name)
         key = f"{place}{name}"
         extra = info.json_schema_extra
-        if isinstance(extra, dict) and extra.get("assumed"):
+        given = value is not None and value != ""
+        if given and isinstance(extra, dict) and extra.get("assumed"):
             why = str(extra["assumed"])
             yield Assumption(key, _shown(value), info.description or "", why)
         yield from _inside(value, key)

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from mitt_assets.errors import ModelError
 from resources.engines.base import ModelFiles
+from resources.engines.serving import (
+    check_folder,
+    check_memory,
+    named,
+    read_config,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 _Shapes = dict[str, tuple[int, ...]]
 
@@ -26,21 +33,42 @@ def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel
     from transformers.utils.logging import disable_progress_bar
 
     check_folder(model)
+    read_config(model)
+    check_memory(model, device)
     disable_progress_bar()  # type: ignore[no-untyped-call]
+    reader: Any = AutoModelForCausalLM  # its type says nothing of output_loading_info
     try:
-        loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+        loaded, told = reader.from_pretrained(
             model.folder,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=getattr(torch, model.dtype),
             attn_implementation=attention,
+            output_loading_info=True,
         )
-    except (ValueError, OSError, KeyError, ImportError) as problem:
-        raise ModelError(_unreadable(model, _first_line(problem))) from problem
-    loaded.to(torch.device(device))  # type: ignore[arg-type]
-    loaded.eval()  # type: ignore[no-untyped-call]
-    return loaded
+        loaded.to(torch.device(device))
+    except torch.OutOfMemoryError as problem:
+        raise ModelError(
+            f"{named(model)} does not fit {device} beside what is there: free the device, or choose"
+            " a smaller dtype or model"
+        ) from problem
+    except (ValueError, OSError, KeyError, ImportError, RuntimeError) as problem:
+        raise ModelError(unreadable(model, _first_line(problem))) from problem
+    _refuse_invented(model, told)
+    model_ready: PreTrainedModel = loaded.eval()
+    return model_ready
+
+
+def _refuse_invented(model: ModelFiles, told: dict[str, Any]) -> None:
+    """The library draws weights that the files lack at random, and only warns."""
+    invented = sorted({*told["missing_keys"], *(one[0] for one in told["mismatched_keys"])})
+    if invented:
+        raise ModelError(
+            f"{named(model)}: its files do not hold {invented[0]} ({len(invented)} tensors in all)"
+            " as its config.json describes them: config.json is another model's, or a file is"
+            " missing. Fetch the model again"
+        )
 
 
 def attach_adapter(base: PreTrainedModel, folder: Path, model: ModelFiles) -> PeftModel:
@@ -69,22 +97,6 @@ def check_adapter(folder: Path, model: ModelFiles) -> int:
     with torch.device("meta"):
         base = AutoModelForCausalLM.from_config(read_config(model))  # type: ignore[no-untyped-call]
     return int(_fitted(base, folder, model).peft_config["default"].r)
-
-
-def read_config(model: ModelFiles) -> PretrainedConfig:
-    """The configuration of a decoder-only language model. Raises ModelError if it is none."""
-    from transformers import AutoConfig
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
-
-    try:
-        config = AutoConfig.from_pretrained(
-            model.folder, local_files_only=True, trust_remote_code=False
-        )
-    except (ValueError, OSError, KeyError) as problem:
-        raise ModelError(_unreadable(model, _first_line(problem))) from problem
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise ModelError(_unreadable(model, f"its model_type is {config.model_type}"))
-    return config
 
 
 def _fitted(base: PreTrainedModel, folder: Path, model: ModelFiles) -> PeftModel:
@@ -116,23 +128,6 @@ def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
         return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
 
 
-def check_folder(model: ModelFiles) -> None:
-    """Raise ModelError if the folder is missing or holds no safetensors model."""
-    if not model.folder.is_dir():
-        raise ModelError(
-            f"{_named(model)}: there is no folder {model.folder}. Materialise base_model for it "
-            "again, or mend models.<slug>.source in the study file"
-        )
-    if not (model.folder / "config.json").is_file():
-        raise ModelError(f"{_named(model)}: {model.folder} has no config.json; it is not a model")
-    if not any(model.folder.glob("*.safetensors")):
-        found = ", ".join(sorted(p.name for p in model.folder.glob("*.bin"))) or "no weights"
-        raise ModelError(
-            f"{_named(model)}: {model.folder} has no .safetensors file (found: {found}). Pickled "
-            "weights can run code and are not read; convert them with safetensors first"
-        )
-
-
 def _check_adapter_folder(folder: Path) -> None:
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         if not (folder / name).is_file():
@@ -158,22 +153,11 @@ def _difference(expected: _Shapes, found: _Shapes) -> str:
     return ""
 
 
-def _unreadable(model: ModelFiles, why: str) -> str:
-    return (
-        f"{_named(model)}: transformers cannot load {model.folder} as a decoder-only language "
-        f"model: {why}. Give another model, or one with a text-only decoder"
-    )
-
-
 def _misfit(folder: Path, model: ModelFiles, complaint: str) -> str:
     return (
-        f"adapter {folder} was made for another base than {_named(model)} ({complaint}). "
+        f"adapter {folder} was made for another base than {named(model)} ({complaint}). "
         "Materialise the variant's adapter for this model"
     )
-
-
-def _named(model: ModelFiles) -> str:
-    return f"model {model.slug} ({model.source})"
 
 
 def _first_line(problem: Exception) -> str:

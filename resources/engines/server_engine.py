@@ -67,7 +67,8 @@ class ServerEngine(TraceEngine):
 
         Raises ModelError if the server does not serve the model, or cannot take the adapter.
         """
-        from resources.engines.loading import check_adapter, read_config
+        from resources.engines.loading import check_adapter
+        from resources.engines.serving import read_config
 
         if model != self._model:
             self.close()

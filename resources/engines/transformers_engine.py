@@ -140,8 +140,9 @@ class TransformersEngine(TraceEngine):
 
     def _load_base(self, model: ModelFiles) -> None:
         from resources.engines.attention import register
-        from resources.engines.loading import check_folder, load_base, read_config
+        from resources.engines.loading import load_base
         from resources.engines.plain_decoding import has_plain_cache
+        from resources.engines.serving import check_folder, read_config
 
         self.close()
         check_folder(model)

@@ -67,7 +67,8 @@ class VllmEngine(TraceEngine):
 
         Raises ModelError if the files cannot serve or vLLM cannot load them.
         """
-        from resources.engines.loading import check_adapter, check_folder, read_config
+        from resources.engines.loading import check_adapter
+        from resources.engines.serving import check_folder, read_config
 
         if model != self._model:
             self.close()

@@ -5,7 +5,14 @@
 120
 """
 
-from resources.problem_sources.base import ProblemSource, SourceProblem, origin, splits
+from resources.problem_sources.base import (
+    ProblemSource,
+    SourceProblem,
+    columns_of,
+    languages_brought,
+    origin,
+    splits,
+)
 from resources.problem_sources.files import FileSource
 from resources.problem_sources.hub import HubSource
 from resources.problem_sources.opening import is_file, load_all, open_source
@@ -17,7 +24,9 @@ __all__ = [
     "OrganismSource",
     "ProblemSource",
     "SourceProblem",
+    "columns_of",
     "is_file",
+    "languages_brought",
     "load_all",
     "open_source",
     "origin",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mitt_assets.errors import StudyError
-from mitt_assets.study import Problems, Split
+from mitt_assets.study import Columns, Problems, Split, Study
 
 SPLITS = ("evaluation", "development", "training")
 
@@ -16,7 +16,9 @@ SPLITS = ("evaluation", "development", "training")
 class SourceProblem:
     """One problem: its id in the source, its canonical answer, its text by language code.
 
-    Problems with an equal ``duplicate_key`` are the same problem by the study's rule.
+    The answer is empty for a training problem of a set without answers. ``questions`` holds the
+    languages the set brings; the others are translated. Problems with an equal ``duplicate_key``
+    are the same problem by the study's rule.
     """
 
     row: str
@@ -35,6 +37,10 @@ class ProblemSource(ABC):
         Raises StudyError for a split the study does not have and DataError for a set that cannot
         serve; it names the file, the row, the field, what was found and what to do.
         """
+
+    def version(self, split: str) -> str | None:
+        """The commit the split is read at, where its source has commits."""
+        return None
 
 
 def splits(problems: Problems) -> tuple[str, ...]:
@@ -59,6 +65,52 @@ def origin(problems: Problems, split: str) -> tuple[str, str | None]:
     if settings.source is not None:
         return settings.source, settings.revision
     return problems.source, problems.revision
+
+
+def columns_of(problems: Problems, split: str) -> tuple[Columns, str]:
+    """The columns of a split, its own or the set's, and the study key they stand under.
+
+    Raises StudyError if only training problems may lack what they lack.
+    """
+    own = split_settings(problems, split).columns
+    columns, place = (
+        (problems.columns, "problems.columns")
+        if own is None
+        else (own, f"problems.{split}.columns")
+    )
+    if columns.answer is None and split != "training":
+        raise StudyError(
+            f"{place}.answer: {split} problems are scored, so each needs an answer; name the column"
+        )
+    return columns, place
+
+
+def languages_brought(study: Study, split: str) -> tuple[str, ...]:
+    """The study's languages in which the source of a split has questions.
+
+    Raises StudyError if the set's own language is not among them, or if another is not and nothing
+    translates.
+    """
+    problems = study.problems
+    columns, place = columns_of(problems, split)
+    named = columns.languages or tuple(columns.configs)
+    if not named:
+        every = "{language}" in columns.question
+        named = tuple(study.languages) if every else (problems.language,)
+    missing = [code for code in study.languages if code not in named]
+    if problems.language in missing:
+        raise StudyError(
+            f"{place}: no question in {problems.language}, the language the set is written in"
+            f" (problems.language); it names {', '.join(named)}"
+        )
+    if missing and study.translation.complete:
+        raise StudyError(
+            f"{place}: no question in {', '.join(missing)}; it names {', '.join(named)}. Put"
+            f" {{language}} into the question column, name the language's configuration, take the"
+            f" language out of the study, or set translation.method or translation.file (parallel"
+            f" without a file: nothing translates)"
+        )
+    return tuple(code for code in study.languages if code in named)
 
 
 def refuse_settings(problems: Problems, split: str, kind: str) -> None:

@@ -15,7 +15,13 @@ from typing import Any
 
 from mitt_assets.errors import DataError, StudyError
 from mitt_assets.study import Study
-from resources.problem_sources.base import ProblemSource, SourceProblem, origin, refuse_settings
+from resources.problem_sources.base import (
+    ProblemSource,
+    SourceProblem,
+    columns_of,
+    origin,
+    refuse_settings,
+)
 from resources.problem_sources.rows import Row, accept, question_columns, require_columns
 
 Line = tuple[str, Mapping[str, Any]]
@@ -33,21 +39,30 @@ class FileSource(ProblemSource):
         refuse_settings(self._study.problems, split, "a file")
         path = Path(origin(self._study.problems, split)[0]).expanduser()
         lines = _reader(path)(path)
-        columns = self._study.problems.columns
-        questions = question_columns(self._study, str(path))
+        columns, _ = columns_of(self._study.problems, split)
+        questions = question_columns(self._study, split)
         _refuse_shared_columns(questions, path)
         rows = []
         for number, (place, fields) in enumerate(lines, start=1):
-            require_columns(questions, list(fields), place, self._study)
+            require_columns(questions, list(fields), place, self._study.problems, split)
             rows.append(
                 Row(
                     place=place,
                     id=number if columns.id is None else fields[columns.id],
-                    answer=fields[columns.answer],
+                    answer=fields[columns.answer] if columns.answer else None,
                     questions={code: fields[column] for code, column in questions.items()},
+                    answered=columns.answer is not None,
                 )
             )
         return accept(rows, self._study, split, str(path))
+
+
+def read_lines(path: Path) -> list[Line]:
+    """The rows of a .jsonl, .csv or .parquet file with the place of each, whatever they hold.
+
+    Raises DataError for a file that is none of these or cannot be read.
+    """
+    return _reader(path)(path)
 
 
 def _refuse_shared_columns(questions: Mapping[str, str], path: Path) -> None:

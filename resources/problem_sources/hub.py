@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mitt_assets.errors import DataError, StudyError
 from mitt_assets.study import Study
-from resources.problem_sources.base import ProblemSource, SourceProblem, origin, split_settings
+from resources.hub import is_repository
+from resources.problem_sources.base import (
+    ProblemSource,
+    SourceProblem,
+    columns_of,
+    origin,
+    split_settings,
+)
+from resources.problem_sources.hub_sets import Fields, folder_of, place_of, read_splits
 from resources.problem_sources.rows import Row, accept, question_columns, require_columns, shown
 
-Fields = Mapping[str, Any]
 Table = dict[str, Fields]
 """Rows by id."""
 
@@ -22,51 +27,66 @@ class HubSource(ProblemSource):
 
     def __init__(self, study: Study) -> None:
         self._study = study
+        self._folders: dict[tuple[str, str | None], Path] = {}
+
+    def version(self, split: str) -> str | None:
+        """The commit the split is read at; None for a local folder."""
+        source, _ = origin(self._study.problems, split)
+        return self._folder(split).name if is_repository(source) else None
 
     def load(self, split: str) -> list[SourceProblem]:
         """The rows of the source's ``names`` in order, all of them or the first ``count``."""
-        questions = question_columns(self._study, origin(self._study.problems, split)[0])
+        questions = question_columns(self._study, split)
         configs = self._configs(split, questions)
         tables: dict[str | None, Table] = {}
         for config in dict.fromkeys(configs.values()):
             needed = {code: questions[code] for code, used in configs.items() if used == config}
             tables[config] = self._table(split, config, needed)
-        return accept(self._rows(split, configs, questions, tables), self._study, split, "hub set")
+        rows = self._rows(split, configs, questions, tables)
+        return accept(rows, self._study, split, origin(self._study.problems, split)[0])
+
+    def _folder(self, split: str) -> Path:
+        """Asked for once: an unpinned set must not move between two splits or configurations."""
+        key = origin(self._study.problems, split)
+        if key not in self._folders:
+            self._folders[key] = folder_of(*key, f"problems.{split}")
+        return self._folders[key]
 
     def _configs(self, split: str, questions: Mapping[str, str]) -> dict[str, str | None]:
         """The configuration of each language (None: the set's only one)."""
-        given = self._study.problems.columns.configs
-        source = origin(self._study.problems, split)[0]
-        missing = [code for code in self._study.languages if given and code not in given]
+        columns, place = columns_of(self._study.problems, split)
+        missing = [code for code in questions if columns.configs and code not in columns.configs]
         if missing:
-            raise DataError(
-                f"{source}: no question in {', '.join(missing)}: problems.columns.configs names"
-                f" {', '.join(given)}; add the configuration, or take the language out of the study"
+            raise StudyError(
+                f"{place}.configs: none for {', '.join(missing)}; it names"
+                f" {', '.join(columns.configs)}"
             )
-        configs = {code: given.get(code) for code in self._study.languages}
+        configs = {code: columns.configs.get(code) for code in questions}
         if len({(configs[code], questions[code]) for code in configs}) < len(configs):
             raise StudyError(
-                f"problems.columns: {source} would be read with one column for several languages"
-                f" ({', '.join(configs)}); put {{language}} into columns.question, or give each"
-                f" language its configuration in columns.configs"
+                f"{place}: {origin(self._study.problems, split)[0]} would be read with one column"
+                f" for several languages ({', '.join(configs)}); put {{language}} into"
+                f" columns.question, or give each language its configuration in columns.configs"
             )
         return configs
 
     def _table(self, split: str, config: str | None, needed: Mapping[str, str]) -> Table:
-        source, revision = origin(self._study.problems, split)
-        names = split_settings(self._study.problems, split).names
-        column = self._study.problems.columns.id
+        problems = self._study.problems
+        source, _ = origin(problems, split)
+        names = split_settings(problems, split).names
+        column = columns_of(problems, split)[0].id
         table: Table = {}
-        for name, rows in _load(source, config, names, revision).items():
-            place = _place(source, config, name)
-            require_columns(needed, list(rows[0]) if rows else [], place, self._study)
+        found = read_splits(self._folder(split), source, config, names, split)
+        for name, rows in found.items():
+            place = place_of(source, config, name)
+            require_columns(needed, list(rows[0]) if rows else [], place, problems, split)
             for number, fields in enumerate(rows, start=1):
                 key = str(number if column is None else fields[column])
                 key = f"{name}/{key}" if len(names) > 1 else key
                 if key in table:
                     raise DataError(
-                        f"{place}: two rows have the id {key!r}; set problems.columns.id to a"
-                        f" column of unique ids, or leave it out to number the rows"
+                        f"{place}: two rows have the id {key!r}; set columns.id to a column of"
+                        f" unique ids, or leave it out to number the rows"
                     )
                 table[key] = fields
         return table
@@ -78,87 +98,46 @@ class HubSource(ProblemSource):
         questions: Mapping[str, str],
         tables: Mapping[str | None, Table],
     ) -> list[Row]:
-        problems = self._study.problems
-        source = origin(problems, split)[0]
-        own = tables[configs[problems.language]]
+        source = origin(self._study.problems, split)[0]
+        answer = columns_of(self._study.problems, split)[0].answer
+        config = configs[self._study.problems.language]
+        own = tables[config]
+        self._refuse_other_rows(source, config, tables)
         rows = []
         for key, fields in own.items():
-            place = f"{_place(source, configs[problems.language], None)}, row {key}"
-            self._refuse_other_answers(place, key, fields, tables)
+            place = f"{place_of(source, config, None)}, row {key}"
+            if answer is not None:
+                _refuse_other_answers(place, key, fields[answer], answer, tables)
             texts = {code: tables[configs[code]][key][questions[code]] for code in configs}
-            rows.append(Row(place, key, fields[problems.columns.answer], texts))
+            value = None if answer is None else fields[answer]
+            rows.append(Row(place, key, value, texts, answered=answer is not None))
         return rows
 
-    def _refuse_other_answers(
-        self, place: str, key: str, fields: Fields, tables: Mapping[str | None, Table]
+    @staticmethod
+    def _refuse_other_rows(
+        source: str, own: str | None, tables: Mapping[str | None, Table]
     ) -> None:
-        """Configurations are parallel only if each has the row, with the same answer."""
-        column = self._study.problems.columns.answer
+        """Configurations are parallel only if each holds the same rows."""
         for config, table in tables.items():
-            if key not in table:
+            for key in tables[own].keys() ^ table.keys():
+                has, lacks = (own, config) if key in tables[own] else (config, own)
                 raise DataError(
-                    f"{place}: the configuration {config!r} has no such row; choose languages whose"
-                    f" configurations hold the same problems, or set problems.columns.id"
-                )
-            if str(table[key][column]).strip() != str(fields[column]).strip():
-                raise DataError(
-                    f"{place}: the answer is {shown(fields[column])}, but"
-                    f" {shown(table[key][column])} in configuration {config!r}: not the same"
-                    f" problem. Set problems.columns.id to a column that is equal for translations"
+                    f"{place_of(source, has, None)}, row {key}: the configuration {lacks!r} has no"
+                    f" such row ({len(tables[own])} rows in {own!r}, {len(table)} in {config!r});"
+                    f" choose languages whose configurations hold the same problems, set columns.id"
+                    f" to a column that is equal for translations, or take {lacks!r} out of"
+                    f" columns.configs and let its language be translated"
                 )
 
 
-def _place(source: str, config: str | None, name: str | None) -> str:
-    parts = [source, f"configuration {config}" if config else "", f"split {name}" if name else ""]
-    return ", ".join(part for part in parts if part)
-
-
-def _load(
-    source: str, config: str | None, names: Sequence[str], revision: str | None
-) -> dict[str, list[Fields]]:
-    """The rows of the named splits; without names the set must have exactly one."""
-    import datasets
-
-    datasets.disable_progress_bars()
-    place = _place(source, config, None)
-    folder = Path(source).expanduser()
-    path = str(folder) if folder.is_dir() else source
-    try:
-        if names:
-            return {
-                name: list(datasets.load_dataset(path, config, split=name, revision=revision))
-                for name in names
-            }
-        found = datasets.load_dataset(path, config, revision=revision)
-    except datasets.exceptions.DatasetNotFoundError as error:
-        raise DataError(_not_found(source, error)) from error
-    except ConnectionError as error:
-        raise DataError(_unreachable(source, error)) from error
-    except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(
-            f"{place}: cannot be read: {error}. Mend problems.source, problems.columns.configs or"
-            f" the split's names"
-        ) from error
-    if len(found) != 1:
-        raise StudyError(
-            f"problems.<split>.names: {place} has the splits {', '.join(found)}; say which to use"
-        )
-    return {name: list(rows) for name, rows in found.items()}
-
-
-def _not_found(source: str, error: Exception) -> str:
-    return (
-        f"{source}: no such data set, or not for you: {error}. Check the id and the revision; if it"
-        f" is gated, accept its terms at https://huggingface.co/datasets/{source} and log in with:"
-        f" hf auth login"
-    )
-
-
-def _unreachable(source: str, error: Exception) -> str:
-    offline = [name for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE") if os.environ.get(name)]
-    remedy = (
-        f"unset {' and '.join(offline)} for one run to fill the cache"
-        if offline
-        else "connect to the network once; later runs use the cache"
-    )
-    return f"{source}: the hub was not reached and the cache does not have it ({error}); {remedy}"
+def _refuse_other_answers(
+    place: str, key: str, value: object, column: str, tables: Mapping[str | None, Table]
+) -> None:
+    for config, table in tables.items():
+        other = table[key][column]
+        if str(other).strip() != str(value).strip():
+            raise DataError(
+                f"{place}: the answer is {shown(value)}, but {shown(other)} in configuration"
+                f" {config!r}: not the same problem. Set columns.id to a column that is equal for"
+                f" translations"
+            )

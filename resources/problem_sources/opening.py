@@ -21,15 +21,22 @@ def open_source(study: Study) -> ProblemSource:
 
 class _BySplit(ProblemSource):
     def __init__(self, study: Study) -> None:
-        self._study = study
+        self._problems = study.problems
+        self._organism = OrganismSource(study)
+        self._file = FileSource(study)
+        self._hub = HubSource(study)
 
     def load(self, split: str) -> list[SourceProblem]:
-        source = origin(self._study.problems, split)[0]
+        return self._of(split).load(split)
+
+    def version(self, split: str) -> str | None:
+        return self._of(split).version(split)
+
+    def _of(self, split: str) -> ProblemSource:
+        source = origin(self._problems, split)[0]
         if source == "organism":
-            return OrganismSource(self._study).load(split)
-        if is_file(source):
-            return FileSource(self._study).load(split)
-        return HubSource(self._study).load(split)
+            return self._organism
+        return self._file if is_file(source) else self._hub
 
 
 def is_file(source: str) -> bool:

@@ -10,21 +10,30 @@ from typing import Any
 
 from mitt_assets.errors import DataError, StudyError
 from mitt_assets.method.probing import canonical
-from mitt_assets.study import Answer, Study
-from resources.problem_sources.base import SourceProblem, split_settings
+from mitt_assets.study import Answer, Problems, Study
+from resources.problem_sources.base import (
+    SourceProblem,
+    columns_of,
+    languages_brought,
+    split_settings,
+)
 
 _SHOWN = 60
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row as read: where it stands (for errors), its id, its answer and texts by language."""
+    """One row as read: where it stands (for errors), its id, its answer and texts by language.
+
+    The answer is left out where the set has none.
+    """
 
     place: str
     id: Any
     answer: Any
     questions: Mapping[str, Any]
     duplicate_key: str | None = None
+    answered: bool = True
 
 
 def accept(rows: Sequence[Row], study: Study, split: str, source: str) -> list[SourceProblem]:
@@ -45,33 +54,31 @@ def accept(rows: Sequence[Row], study: Study, split: str, source: str) -> list[S
     return [_problem(row, study) for row in chosen]
 
 
-def question_columns(study: Study, source: str) -> dict[str, str]:
-    """The column of the question in each language of the study."""
-    template = study.problems.columns.question
-    return {code: template.replace("{language}", code) for code in study.languages}
+def question_columns(study: Study, split: str) -> dict[str, str]:
+    """The column of the question in each language that the source of a split brings."""
+    template = columns_of(study.problems, split)[0].question
+    return {code: template.replace("{language}", code) for code in languages_brought(study, split)}
 
 
 def require_columns(
-    needed: Mapping[str, str], present: Sequence[str], place: str, study: Study
+    needed: Mapping[str, str], present: Sequence[str], place: str, problems: Problems, split: str
 ) -> None:
     """Refuse a place that lacks a language's question column, the answer's or the id's.
 
     ``needed`` maps the languages read from this place to their columns.
     """
-    columns = study.problems.columns
+    columns, key = columns_of(problems, split)
     there = f"the columns there are: {', '.join(present) or 'none'}"
     missing = [code for code, column in needed.items() if column not in present]
     if missing:
         wanted = ", ".join(repr(needed[code]) for code in missing)
         raise DataError(
             f"{place}: no question in {', '.join(missing)}: column {wanted} is missing; {there}."
-            f" Set problems.columns.question, or take the language out of the study"
+            f" Set {key}.question, or take the language out of the study"
         )
-    for key, column in (("answer", columns.answer), ("id", columns.id)):
+    for name, column in (("answer", columns.answer), ("id", columns.id)):
         if column is not None and column not in present:
-            raise DataError(
-                f"{place}: column {column!r} is missing; {there}. Set problems.columns.{key}"
-            )
+            raise DataError(f"{place}: column {column!r} is missing; {there}. Set {key}.{name}")
 
 
 def same_text(text: str) -> str:
@@ -87,17 +94,17 @@ def shown(value: Any) -> str:
 
 
 def _problem(row: Row, study: Study) -> SourceProblem:
-    questions = {code: _question(row, code) for code in study.languages}
+    questions = {code: _question(row, code) for code in row.questions}
     return SourceProblem(
         row=str(row.id),
-        answer=_answer(row, study.problems.answer),
+        answer=_answer(row, study.problems.answer) if row.answered else "",
         questions=questions,
         duplicate_key=_duplicate_key(row, questions, study),
     )
 
 
 def _question(row: Row, language: str) -> str:
-    text = row.questions.get(language)
+    text = row.questions[language]
     if text is None or (isinstance(text, str) and not text.strip()):
         raise DataError(
             f"{row.place}: the question in {language} is empty; write it, or remove the row"
