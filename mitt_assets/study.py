@@ -10,8 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 PAPER = "arXiv 2505.15508"
 
@@ -38,8 +46,17 @@ class Language(Part):
     level: Literal["high", "mid", "low"] = Field(
         description="resource level: a label for figures; no computation reads it"
     )
-    instruction: str = Field("", description="added to every question, in this language")
-    wait: str = Field(min_length=1, description="what replaces </think> when thinking is prolonged")
+    instruction: str = setting(
+        "",
+        "added to every question, in this language",
+        assumed="after the DeepSeek-R1 README; the wording in other languages is ours",
+    )
+    wait: str = setting(
+        ...,
+        "what replaces </think> when thinking is prolonged",
+        assumed="Wait in s1; the words in other languages are ours",
+        min_length=1,
+    )
 
 
 class Shape(Part):
@@ -118,7 +135,9 @@ class Problems(Part):
     )
     evaluation: Split = Split()
     development: Split | None = None
-    training: Split | None = None
+    training: Split | None = setting(
+        None, "problems to tune on", assumed="the paper's tuning questions are unknown"
+    )
 
 
 class Translation(Part):
@@ -189,15 +208,69 @@ class Translation(Part):
         return self
 
 
+class Vllm(Part):
+    """The engine vllm: how much it takes of which devices. None of it decides what is made."""
+
+    memory_share: float = Field(
+        0.85, gt=0, le=1, description="of the device's memory (of the machine's on a CPU)"
+    )
+    block_size: Literal[16, 32, 64, 128] = Field(
+        32, description="tokens per cached block; the probes' stride lets every prefix be reused"
+    )
+    max_length: int | None = Field(
+        None, ge=64, description="longest prompt and trace together; the model's own if empty"
+    )
+    tensor_parallel: int = Field(1, ge=1, description="devices one copy of a model is spread over")
+    data_parallel: int = Field(1, ge=1, description="copies of a model, each on its own devices")
+    enforce_eager: bool = Field(False, description="no compiled graphs: starts faster, runs slower")
+
+
+class Endpoint(Part):
+    """Where a model is served, and under which name."""
+
+    url: str = Field("http://127.0.0.1:8000/v1", description="before /completions; no credentials")
+    model: str = Field(min_length=1, description="the model's name at the server")
+
+    @field_validator("url")
+    @classmethod
+    def _plain(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(
+                "give an http:// or https:// address, such as http://127.0.0.1:8000/v1"
+            )
+        if parts.username is not None or parts.password is not None or parts.query:
+            raise ValueError("an address holds no credentials: name engine.server.key_variable")
+        return url.rstrip("/")
+
+
+class Server(Part):
+    """The engine server: completions by token ids at an OpenAI-compatible endpoint."""
+
+    endpoints: dict[Slug, Endpoint] = Field({}, description="model slug to where it is served")
+    concurrency: int = Field(64, ge=1, le=1024, description="requests under way at once")
+    timeout: float = Field(1800, gt=0, description="seconds without an answer to one request")
+    attempts: int = Field(9, ge=1, le=100, description="tries of one request; 9 span 3 minutes")
+    key_variable: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable that holds the API key; none is sent if empty",
+    )
+
+
 class Engine(Part):
     """What generates: the library, the device and how requests are grouped."""
 
-    name: Literal["transformers"] = Field("transformers", description="trace engine")
+    name: Literal["transformers", "vllm", "server"] = Field(
+        "transformers", description="trace engine"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="cuda if there is one")
     shard: int = Field(120, ge=1, description="requests written together; a cut shard runs again")
     probe_method: Literal["packed", "naive"] = Field(
-        "packed", description="packed: checkpoints of a trace share its KV cache"
+        "packed", description="transformers: packed checkpoints of a trace share its KV cache"
     )
+    vllm: Vllm = Vllm()
+    server: Server = Server()
 
 
 class Generation(Part):
@@ -371,7 +444,12 @@ class Study(Part):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Study:
-        complaints = [*_unknown_languages(self), *_unknown_models(self), *_unknown_variants(self)]
+        complaints = [
+            *_unknown_languages(self),
+            *_unknown_models(self),
+            *_unknown_variants(self),
+            *_unserved_models(self),
+        ]
         if complaints:
             raise ValueError("; ".join(complaints))
         return self
@@ -403,6 +481,18 @@ def _unknown_models(study: Study) -> list[str]:
         if variant.recipe and variant.recipe.source_model != "self"
     }
     return _undeclared(used, tuple(study.models), "models")
+
+
+def _unserved_models(study: Study) -> list[str]:
+    served = study.engine.server.endpoints
+    used = {"engine.server.endpoints": tuple(served)}
+    missing = [slug for slug in study.models if slug not in served]
+    if study.engine.name != "server":
+        missing = []
+    return [
+        *_undeclared(used, tuple(study.models), "models"),
+        *(f"engine.server.endpoints: no endpoint serves {slug}" for slug in missing),
+    ]
 
 
 def _unknown_variants(study: Study) -> list[str]:

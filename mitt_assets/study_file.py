@@ -36,11 +36,14 @@ def load_study(name: str | Path | None = None) -> Study:
     Raises StudyError naming file, key, what was found and what is allowed.
     """
     path = find(name)
+    return parse(_text(path), str(path))
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: cannot be read as UTF-8 text: {error}") from error
-    return parse(text, str(path))
 
 
 def find(name: str | Path | None = None) -> Path:
@@ -75,18 +78,40 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def parse(text: str, place: str = "study") -> Study:
-    """Validate a study given as YAML text; ``place`` names it in errors."""
+    """Validate a study given as YAML text; ``place`` names it in errors.
+
+    With ``extends: <name or file>`` the other study holds for top-level keys this one lacks;
+    a file is relative to ``place``.
+    """
+    raw = _extended(_mapping(text, place), place, ())
+    try:
+        return Study.model_validate(raw)
+    except ValidationError as error:
+        complaints = "\n".join(f"  {_complaint(one)}" for one in error.errors())
+        raise StudyError(f"{place}: not a valid study\n{complaints}") from error
+
+
+def _mapping(text: str, place: str) -> dict[Any, Any]:
     try:
         raw = yaml.load(text, Loader=_UniqueKeys)  # a SafeLoader
     except yaml.YAMLError as error:
         raise StudyError(f"{place}: not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise StudyError(f"{place}: a study is a mapping of keys, found {type(raw).__name__}")
-    try:
-        return Study.model_validate(raw)
-    except ValidationError as error:
-        complaints = "\n".join(f"  {_complaint(one)}" for one in error.errors())
-        raise StudyError(f"{place}: not a valid study\n{complaints}") from error
+    return raw
+
+
+def _extended(raw: dict[Any, Any], place: str, below: tuple[Path, ...]) -> dict[Any, Any]:
+    """``raw`` over the study it extends. ``below`` are the files that extend this one."""
+    other = raw.pop("extends", None)
+    if other is None:
+        return raw
+    if "name" not in raw:
+        raise StudyError(f"{place}: name: required; two studies of one name would share a home")
+    path = find(other if other in shipped() else Path(place).parent / Path(str(other)).expanduser())
+    if path in below:
+        raise StudyError(f"{place}: extends: {other} extends this study itself; take one out")
+    return {**_extended(_mapping(_text(path), str(path)), str(path), (*below, path)), **raw}
 
 
 def _complaint(error: Mapping[str, Any]) -> str:

@@ -33,6 +33,32 @@ def device_count(device: str = "auto") -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
+def visible_devices() -> list[str]:
+    """The CUDA devices this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    import os
+
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = device_count("cuda")
+    named = [one.strip() for one in given.split(",")] if given else map(str, range(count))
+    return list(named)[:count]
+
+
+def check_dtype(device: str, dtype: str, place: str) -> None:
+    """Raise ModelError, naming the study key ``place``, if the device cannot compute in ``dtype``.
+
+    A GPU without bfloat16 units emulates it many times slower, in silence.
+    """
+    if device == "cpu" or dtype != "bfloat16":
+        return
+    import torch
+
+    if not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise ModelError(
+            f"{place} is bfloat16, which {torch.cuda.get_device_name(device)} cannot compute: "
+            "choose float16 or float32, or a device of compute capability 8.0 or later"
+        )
+
+
 def describe_device(device: str) -> dict[str, Any]:
     """Name, driver, CUDA, threads and determinism mode: what the same bytes may depend on."""
     import torch

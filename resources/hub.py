@@ -104,7 +104,7 @@ def _folder(
     kind: Kind, source: str, revision: str | None, patterns: Sequence[str], *, local: bool
 ) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
     return Path(
@@ -166,7 +166,7 @@ def _asked(
 
 def _absent(kind: Kind, source: str, revision: str | None, place: str, detail: str) -> MittError:
     """It is not here, and the hub cannot be asked."""
-    given = [name for name in _OFFLINE[kind] if os.environ.get(name)]
+    given = [name for name in _OFFLINE[kind] if os.environ.get(name, "").upper() in _TRUE]
     why = f"{' and '.join(given)} is set" if given else "the hub cannot be reached"
     option = " --repo-type dataset" if kind == "dataset" else ""
     at = f" --revision {revision}" if revision else ""

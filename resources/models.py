@@ -10,15 +10,17 @@ from pathlib import Path
 
 from mitt_assets import study
 from mitt_assets.errors import ModelError
+from resources import hub
+from resources import weights as stored
 from resources.engines.base import ModelFiles
 
 ORGANISM = "organism"
 
 # What a model consists of; anything else in a folder (notes, records, other formats) is not part
 # of it, and may change without changing what the model does.
+_WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 _PATTERNS = (
-    "*.safetensors",
-    "*.safetensors.index.json",
+    *_WEIGHTS,
     "config.json",
     "generation_config.json",
     "tokenizer*.json",
@@ -38,17 +40,21 @@ _PATTERNS = (
 )
 
 
-def resolve(slug: str, model: study.Model, cache: Path) -> ModelFiles:
+def resolve(slug: str, model: study.Model, cache: Path, *, weights: bool = True) -> ModelFiles:
     """The files of ``model``, found in the organism, in a folder or in the hub's local cache.
 
-    ``cache`` is a folder for file digests. Raises ModelError if there is no such model.
+    ``cache`` is a folder for file digests. Without ``weights`` only what a tokenizer needs is had
+    and recorded: somebody else serves the model. Raises ModelError if there is no such model.
     """
-    folder = locate(model.source, model.revision, f"models.{slug}.source")
+    place = f"models.{slug}.source"
+    folder = locate(model.source, model.revision, place, weights=weights)
     files = digests(folder, cache)
+    if not weights:
+        files = {name: one for name, one in files.items() if not name.endswith(".safetensors")}
     return ModelFiles(slug, model.source, model.revision, model.dtype, folder, files)
 
 
-def locate(source: str, revision: str | None, place: str) -> Path:
+def locate(source: str, revision: str | None, place: str, *, weights: bool = True) -> Path:
     """The folder of ``organism:<checkpoint>``, of a path, or of a hub id (fetched if missing).
 
     ``place`` is the study key that errors name. Raises ModelError.
@@ -58,11 +64,17 @@ def locate(source: str, revision: str | None, place: str) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder.resolve()
-    if source.startswith((".", "/", "~")) or source.count("/") != 1:
+    if not hub.is_repository(source):
         raise ModelError(
             f"{place}: {source!r} is no folder here and no hub id (owner/name): mend the study file"
         )
-    return _hub_folder(source, revision, place)
+    patterns = [one for one in _PATTERNS if weights or one not in _WEIGHTS]
+    lacking = stored.lacking if weights else _no_config
+    return hub.snapshot("model", source, revision, place=place, patterns=patterns, lacking=lacking)
+
+
+def _no_config(folder: Path) -> list[str]:
+    return [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
 
 
 def digests(folder: Path, cache: Path | None) -> dict[str, str]:
@@ -117,28 +129,6 @@ def _organism_folder(name: str, place: str) -> Path:
             "install the package again"
         )
     return folder
-
-
-def _hub_folder(source: str, revision: str | None, place: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    named = f"{source}@{revision}" if revision else source
-    try:
-        folder = snapshot_download(source, revision=revision, allow_patterns=list(_PATTERNS))
-    except LocalEntryNotFoundError as problem:
-        raise ModelError(
-            f"{place}: {named} is not in the local hub cache and the hub cannot be reached"
-            f"{' (HF_HUB_OFFLINE is set)' if os.environ.get('HF_HUB_OFFLINE') else ''}: fetch it "
-            f"once with `hf download {source}` or give the path of a folder"
-        ) from problem
-    except (HfHubHTTPError, HFValidationError, OSError) as problem:
-        detail = (str(problem).strip() or type(problem).__name__).splitlines()[0]
-        raise ModelError(
-            f"{place}: the hub does not give {named} ({detail}): check the id and revision, log in "
-            "for gated models, or give the path of a folder"
-        ) from problem
-    return Path(folder)
 
 
 def _read_json(path: Path) -> dict[str, str]:

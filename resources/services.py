@@ -41,16 +41,33 @@ class StudyServices:
     def engine(self) -> TraceEngine:
         """The trace engine of the study on the chosen device."""
         if self._engine is None:
-            from resources.engines.transformers_engine import TransformersEngine
-
-            self._engine = TransformersEngine(self.device(), self.study.engine.probe_method)
+            self._engine = self._open_engine()
         return self._engine
+
+    def _open_engine(self) -> TraceEngine:
+        settings = self.study.engine
+        if settings.name == "server":
+            from resources.engines.server_engine import ServerEngine
+
+            return ServerEngine(settings.server)
+        if settings.name == "vllm":
+            from resources.engines.vllm_engine import VllmEngine
+
+            return VllmEngine(self.device(), settings.vllm, _largest_rank(self.study))
+        from resources.engines.transformers_engine import TransformersEngine
+
+        return TransformersEngine(self.device(), settings.probe_method)
+
+    def free_device(self) -> None:
+        """Make room on the device for training: vLLM keeps most of its memory while it runs."""
+        if self._engine is not None:
+            self._engine.close()
 
     def model_files(self, slug: str) -> ModelFiles:
         """The files of a model of the study."""
         from resources.models import resolve
 
-        return resolve(slug, self.study.models[slug], self.cache)
+        return resolve(slug, self.study.models[slug], self.cache, weights=needs_weights(self.study))
 
     def tokenizer(self, model: ModelFiles) -> ReasoningTokenizer:
         """The tokenizer that belongs to a model."""
@@ -134,3 +151,14 @@ class StudyServices:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+
+
+def _largest_rank(study: Study) -> int:
+    """Of the adapters that will be loaded; 0 if the study has none."""
+    recipes = [variant.recipe for variant in study.variants.values() if variant.recipe]
+    return max((recipe.adapter.rank for recipe in recipes), default=0)
+
+
+def needs_weights(study: Study) -> bool:
+    """Whether weights are read on this machine: not if a server has them and nothing is tuned."""
+    return study.engine.name != "server" or any(one.recipe for one in study.variants.values())

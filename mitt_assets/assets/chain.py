@@ -15,6 +15,7 @@ from mitt_assets.assets import (
     translations,
     windows,
 )
+from mitt_assets.assets.engines import engine_code, engine_settings
 from mitt_assets.graph import OWN, Graph, Input, Step
 from mitt_assets.partitions import LANGUAGE, LANGUAGE_MODEL, MODEL, NONE
 from mitt_assets.study import Recipe, Study
@@ -38,8 +39,6 @@ MODEL_KEYS = ("models.{model}.source", "models.{model}.revision", "models.{model
 SAMPLING = tuple(
     f"generation.{key}" for key in ("temperature", "top_p", "budget", "answer_tokens", "seed")
 )
-ENGINE = ("engine.name", "engine.shard")
-ENGINE_CODE = ("resources.engines", "resources.models")
 MACHINE = (
     "mitt_assets.method.protection",
     "mitt_assets.method.translating",
@@ -175,14 +174,14 @@ def _chain(study: Study, variant: str) -> list[Step]:
             "traces",
             traces.make_traces,
             "Reasoning traces, thinking prolonged with the language's wait word.",
-            ("mitt_assets.assets.traces", "mitt_assets.method.forcing", *ENGINE_CODE),
+            ("mitt_assets.assets.traces", "mitt_assets.method.forcing", *engine_code(study)),
             (*model, *opening),
             settings=(
                 "languages.{language}.instruction",
                 "languages.{language}.wait",
                 f"variants.{variant}.inference_prefix",
                 "generation",
-                *ENGINE,
+                *engine_settings(study),
             ),
             gpu=True,
         ),
@@ -190,14 +189,14 @@ def _chain(study: Study, variant: str) -> list[Step]:
             "probes",
             probes.make_probes,
             "The answer read every few tokens, at each end of thinking and at the end.",
-            ("mitt_assets.assets.probes", "mitt_assets.method.probing", *ENGINE_CODE),
+            ("mitt_assets.assets.probes", "mitt_assets.method.probing", *engine_code(study)),
             (*model, traces_input),
             settings=(
                 "languages.{language}.instruction",
                 "probes",
                 "problems.answer",
                 "engine.probe_method",
-                *ENGINE,
+                *engine_settings(study),
             ),
             gpu=True,
         ),
@@ -264,7 +263,7 @@ def _training(study: Study, variant: str) -> list[Step]:
                 "mitt_assets.assets.traces",
                 "mitt_assets.method.forcing",
                 "mitt_assets.method.recipes",
-                *ENGINE_CODE,
+                *engine_code(study),
             ),
             (
                 Input("base_model", "base_model", models=teacher),
@@ -274,7 +273,7 @@ def _training(study: Study, variant: str) -> list[Step]:
                 *(f"{place}.{key}" for key in chosen),
                 *(f"languages.{language}.instruction" for language in made_in),
                 *SAMPLING,
-                *ENGINE,
+                *engine_settings(study, _sampled(recipe)),
             ),
             table="traces",
             variant=variant,
@@ -313,6 +312,11 @@ def _training(study: Study, variant: str) -> list[Step]:
             gpu=True,
         ),
     ]
+
+
+def _sampled(recipe: Recipe) -> str:
+    """The model that training traces are sampled from, as a study key names it."""
+    return "{model}" if recipe.source_model == "self" else recipe.source_model
 
 
 def _prompted(recipe: Recipe) -> tuple[str, ...]:

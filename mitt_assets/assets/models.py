@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from mitt_assets.errors import IntegrityError
 from mitt_assets.lineage import canonical
 from mitt_assets.work import Product, Work
+from resources.engines.serving import check_folder, check_vocabulary
+from resources.services import needs_weights
 
 if TYPE_CHECKING:
     from resources.engines.base import ModelFiles
@@ -18,9 +20,12 @@ MANIFEST = "manifest.json"
 
 
 def make_base_model(work: Work) -> Product:
-    """Resolve a model's files on this machine and record what they are."""
+    """Resolve a model's files on this machine, see that they can serve, record what they are."""
     model = work.services.model_files(work.own["model"])
+    if needs_weights(work.study):
+        check_folder(model)
     tokenizer = work.services.tokenizer(model)
+    check_vocabulary(model, tokenizer.vocabulary_size)
     manifest = {
         "slug": model.slug,
         "source": model.source,

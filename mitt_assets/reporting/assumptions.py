@@ -59,7 +59,8 @@ def _of_model(model: BaseModel, place: str) -> Iterator[Assumption]:
         value = getattr(model, name)
         key = f"{place}{name}"
         extra = info.json_schema_extra
-        if isinstance(extra, dict) and extra.get("assumed"):
+        given = value is not None and value != ""
+        if given and isinstance(extra, dict) and extra.get("assumed"):
             why = str(extra["assumed"])
             yield Assumption(key, _shown(value), info.description or "", why)
         yield from _inside(value, key)

@@ -55,6 +55,14 @@ class TraceEngine(ABC):
     def describe(self) -> dict[str, Any]:
         """Library, version, device, dtype, attention and determinism mode, for the statement."""
 
+    def materials(self, model: ModelFiles) -> dict[str, str]:
+        """The files that what was made rests on, by sha256, or a word where that is unknown."""
+        return dict(model.files)
+
+    def memory_peak(self) -> int | None:
+        """The most bytes held on the device (on a CPU: in memory) so far; None if unknown."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Free the device."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mitt_assets.errors import ModelError
@@ -14,6 +15,21 @@ Made = TypeVar("Made")
 
 _MEMORY_SHARE = 0.85
 """Of the free device memory, for keys and values; the rest is for activations. Our choice."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a model can be asked: token ids below ``vocabulary``, ``context`` tokens in all."""
+
+    vocabulary: int
+    context: int | None
+
+    @staticmethod
+    def of(config: Any, context: int | None = None) -> Limits:
+        """Those of a model's configuration; ``context`` is what the engine allows at most."""
+        text = config.get_text_config()
+        own = getattr(text, "max_position_embeddings", None)
+        return Limits(text.vocab_size, min((n for n in (own, context) if n), default=None))
 
 
 class Counter:
@@ -32,25 +48,23 @@ class Counter:
             self.progress(self.finished, self.tokens)
 
 
-def check_requests(requests: Sequence[Request], config: Any) -> None:
+def check_requests(requests: Sequence[Request], limits: Limits) -> None:
     """Raise ModelError, naming the request: an empty prompt, an unknown token, a full context."""
-    vocabulary, context = _bounds(config)
     for number, request in enumerate(requests):
         place = f"request {number} (seed {request.seed})"
-        _check_tokens(request.tokens, vocabulary, place)
-        _check_length(len(request.tokens) + request.max_tokens, context, place)
+        _check_tokens(request.tokens, limits.vocabulary, place)
+        _check_length(len(request.tokens) + request.max_tokens, limits.context, place)
 
 
-def check_probes(requests: Sequence[ProbeRequest], config: Any) -> None:
+def check_probes(requests: Sequence[ProbeRequest], limits: Limits) -> None:
     """The same for probes, and for positions outside the trace and empty suffixes."""
-    vocabulary, context = _bounds(config)
     for number, request in enumerate(requests):
-        _check_tokens(request.prompt + request.trace, vocabulary, f"probe request {number}")
+        _check_tokens(request.prompt + request.trace, limits.vocabulary, f"probe request {number}")
         for branch in request.branches:
             place = f"probe request {number}, branch at {branch.position}"
-            _check_branch(request, branch, vocabulary, place)
+            _check_branch(request, branch, limits.vocabulary, place)
             length = len(request.prompt) + branch.position + len(branch.suffix)
-            _check_length(length + request.max_tokens, context, place)
+            _check_length(length + request.max_tokens, limits.context, place)
 
 
 def as_requests(requests: Sequence[ProbeRequest]) -> list[Request]:
@@ -126,11 +140,6 @@ def halving(
         *halving(asked[:middle], work, note),
         *halving(asked[middle:], work, note),
     ]
-
-
-def _bounds(config: Any) -> tuple[int, int | None]:
-    text = config.get_text_config()
-    return text.vocab_size, getattr(text, "max_position_embeddings", None)
 
 
 def _check_tokens(tokens: Sequence[int], vocabulary: int, place: str) -> None:

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from mitt_assets.errors import ModelError
 from resources.engines.base import ModelFiles
+from resources.engines.serving import (
+    check_folder,
+    check_memory,
+    named,
+    read_config,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
+
+_Shapes = dict[str, tuple[int, ...]]
 
 
 def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel:
@@ -24,24 +33,42 @@ def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel
     from transformers.utils.logging import disable_progress_bar
 
     check_folder(model)
+    read_config(model)
+    check_memory(model, device)
     disable_progress_bar()  # type: ignore[no-untyped-call]
+    reader: Any = AutoModelForCausalLM  # its type says nothing of output_loading_info
     try:
-        loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+        loaded, told = reader.from_pretrained(
             model.folder,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=getattr(torch, model.dtype),
             attn_implementation=attention,
+            output_loading_info=True,
         )
-    except (ValueError, OSError, KeyError, ImportError) as problem:
+        loaded.to(torch.device(device))
+    except torch.OutOfMemoryError as problem:
         raise ModelError(
-            f"{_named(model)}: transformers cannot load {model.folder} as a decoder-only language "
-            f"model: {_first_line(problem)}. Give another model, or one with a text-only decoder"
+            f"{named(model)} does not fit {device} beside what is there: free the device, or choose"
+            " a smaller dtype or model"
         ) from problem
-    loaded.to(torch.device(device))  # type: ignore[arg-type]
-    loaded.eval()  # type: ignore[no-untyped-call]
-    return loaded
+    except (ValueError, OSError, KeyError, ImportError, RuntimeError) as problem:
+        raise ModelError(unreadable(model, _first_line(problem))) from problem
+    _refuse_invented(model, told)
+    model_ready: PreTrainedModel = loaded.eval()
+    return model_ready
+
+
+def _refuse_invented(model: ModelFiles, told: dict[str, Any]) -> None:
+    """The library draws weights that the files lack at random, and only warns."""
+    invented = sorted({*told["missing_keys"], *(one[0] for one in told["mismatched_keys"])})
+    if invented:
+        raise ModelError(
+            f"{named(model)}: its files do not hold {invented[0]} ({len(invented)} tensors in all)"
+            " as its config.json describes them: config.json is another model's, or a file is"
+            " missing. Fetch the model again"
+        )
 
 
 def attach_adapter(base: PreTrainedModel, folder: Path, model: ModelFiles) -> PeftModel:
@@ -51,16 +78,32 @@ def attach_adapter(base: PreTrainedModel, folder: Path, model: ModelFiles) -> Pe
     and shape: PEFT alone would leave unknown ones out and go on with an adapter that does nothing.
     Raises ModelError otherwise.
     """
-    from peft import (
-        LoraConfig,
-        get_peft_model,
-        get_peft_model_state_dict,
-        set_peft_model_state_dict,
-    )
+    from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 
+    adapted = _fitted(base, folder, model)
+    set_peft_model_state_dict(adapted, load_file(folder / "adapter_model.safetensors"))
+    return adapted.eval()
+
+
+def check_adapter(folder: Path, model: ModelFiles) -> int:
+    """The rank of the adapter in ``folder``; ModelError, as ``attach_adapter``, if it does not fit.
+
+    The base is built without weights, for engines that keep them elsewhere.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        base = AutoModelForCausalLM.from_config(read_config(model))  # type: ignore[no-untyped-call]
+    return int(_fitted(base, folder, model).peft_config["default"].r)
+
+
+def _fitted(base: PreTrainedModel, folder: Path, model: ModelFiles) -> PeftModel:
+    """``base`` with layers for the adapter, whose names and shapes are those of its file."""
+    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+
     _check_adapter_folder(folder)
-    weights = load_file(folder / "adapter_model.safetensors")
     settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     _check_settings(settings, folder, model)
     try:
@@ -69,28 +112,20 @@ def attach_adapter(base: PreTrainedModel, folder: Path, model: ModelFiles) -> Pe
         adapted = get_peft_model(base, config)
     except ValueError as problem:
         raise ModelError(_misfit(folder, model, _first_line(problem))) from problem
-    if complaint := _difference(get_peft_model_state_dict(adapted), weights):
+    expected = {
+        name: tuple(tensor.shape) for name, tensor in get_peft_model_state_dict(adapted).items()
+    }
+    if complaint := _difference(expected, _shapes(folder / "adapter_model.safetensors")):
         adapted.unload()
         raise ModelError(_misfit(folder, model, complaint))
-    set_peft_model_state_dict(adapted, weights)
-    return adapted.eval()
+    return adapted
 
 
-def check_folder(model: ModelFiles) -> None:
-    """Raise ModelError if the folder is missing or holds no safetensors model."""
-    if not model.folder.is_dir():
-        raise ModelError(
-            f"{_named(model)}: there is no folder {model.folder}. Materialise base_model for it "
-            "again, or mend models.<slug>.source in the study file"
-        )
-    if not (model.folder / "config.json").is_file():
-        raise ModelError(f"{_named(model)}: {model.folder} has no config.json; it is not a model")
-    if not any(model.folder.glob("*.safetensors")):
-        found = ", ".join(sorted(p.name for p in model.folder.glob("*.bin"))) or "no weights"
-        raise ModelError(
-            f"{_named(model)}: {model.folder} has no .safetensors file (found: {found}). Pickled "
-            "weights can run code and are not read; convert them with safetensors first"
-        )
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as tensors:
+        return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
 
 
 def _check_adapter_folder(folder: Path) -> None:
@@ -109,11 +144,10 @@ def _check_settings(settings: dict[str, Any], folder: Path, model: ModelFiles) -
         raise ModelError(_misfit(folder, model, f"its adapter_config.json names {base}"))
 
 
-def _difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
+def _difference(expected: _Shapes, found: _Shapes) -> str:
     """The first tensor that does not fit, in words; empty if all do."""
     for name in sorted(expected.keys() | found.keys()):
-        ours = tuple(expected[name].shape) if name in expected else None
-        theirs = tuple(found[name].shape) if name in found else None
+        ours, theirs = expected.get(name), found.get(name)
         if ours != theirs:
             return f"{name}: {ours or 'nothing'} in the model, {theirs or 'nothing'} in the file"
     return ""
@@ -121,13 +155,9 @@ def _difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
 
 def _misfit(folder: Path, model: ModelFiles, complaint: str) -> str:
     return (
-        f"adapter {folder} was made for another base than {_named(model)} ({complaint}). "
+        f"adapter {folder} was made for another base than {named(model)} ({complaint}). "
         "Materialise the variant's adapter for this model"
     )
-
-
-def _named(model: ModelFiles) -> str:
-    return f"model {model.slug} ({model.source})"
 
 
 def _first_line(problem: Exception) -> str:

@@ -98,8 +98,13 @@ class ReasoningTokenizer:
         return _byte_alphabet()
 
     def _bytes_of(self, token: int) -> bytes:
-        """The bytes a token stands for; added tokens stand for their own text."""
-        written = str(self._library.convert_ids_to_tokens(token))
+        """The bytes a token stands for; added tokens stand for their own text.
+
+        Nothing for an id without a token: an embedding may have more rows than there are tokens.
+        """
+        written = self._library.backend_tokenizer.id_to_token(token)
+        if written is None:
+            return b""
         if all(letter in self._byte_of for letter in written):
             return bytes(self._byte_of[letter] for letter in written)
         return written.encode("utf-8")

@@ -17,6 +17,7 @@ from mitt_assets.method.requests import Continuation, ProbeRequest, Request, Sam
 from resources.engines.base import ModelFiles, Progress, TraceEngine
 from resources.engines.batches import (
     Counter,
+    Limits,
     as_requests,
     check_probes,
     check_requests,
@@ -79,7 +80,7 @@ class TransformersEngine(TraceEngine):
         or the continuation could outgrow the model's context.
         """
         model = self._current()
-        check_requests(requests, model.config)
+        check_requests(requests, Limits.of(model.config))
         counted = Counter(progress)
         asked = [i for i, request in enumerate(requests) if request.max_tokens > 0]
         asked.sort(key=lambda i: (len(requests[i].tokens), i))
@@ -99,7 +100,7 @@ class TransformersEngine(TraceEngine):
         suffix is empty or a position lies outside the trace.
         """
         model = self._current()
-        check_probes(requests, model.config)
+        check_probes(requests, Limits.of(model.config))
         if self._probe_method() == "naive":
             return self._probe_naively(requests, progress)
         return self._probe_packed(requests, Counter(progress))
@@ -138,16 +139,14 @@ class TransformersEngine(TraceEngine):
             torch.cuda.empty_cache()
 
     def _load_base(self, model: ModelFiles) -> None:
-        from transformers import AutoConfig
-
         from resources.engines.attention import register
-        from resources.engines.loading import check_folder, load_base
+        from resources.engines.loading import load_base
         from resources.engines.plain_decoding import has_plain_cache
+        from resources.engines.serving import check_folder, read_config
 
         self.close()
         check_folder(model)
-        config = AutoConfig.from_pretrained(model.folder, local_files_only=True)
-        self._plain_cache = has_plain_cache(config)
+        self._plain_cache = has_plain_cache(read_config(model))
         attention = register() if self._plain_cache else "sdpa"
         self._base = self._model = load_base(model, self.device, attention)
         self._files = model

@@ -194,7 +194,7 @@ def _load(files: ModelFiles, device: str) -> Any:
     from transformers import AutoConfig, AutoModelForSeq2SeqLM
     from transformers.utils.logging import disable_progress_bar
 
-    from resources.engines.loading import check_folder
+    from resources.engines.serving import check_folder
 
     check_folder(files)
     disable_progress_bar()  # type: ignore[no-untyped-call]

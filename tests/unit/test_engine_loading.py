@@ -102,16 +102,6 @@ def test_pickled_weights_are_not_read(files: ModelFiles, tmp_path: Path) -> None
         TransformersEngine("cpu").load(replace(files, folder=tmp_path), None)
 
 
-def test_a_model_of_another_kind_is_refused(files: ModelFiles, tmp_path: Path) -> None:
-    from transformers import BertConfig
-
-    BertConfig(hidden_size=8, num_attention_heads=2).save_pretrained(tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "t5"}', encoding="utf-8")
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    with pytest.raises(ModelError, match="decoder-only"):
-        TransformersEngine("cpu").load(replace(files, folder=tmp_path), None)
-
-
 def test_what_the_engine_says_of_itself(files: ModelFiles) -> None:
     import torch
 

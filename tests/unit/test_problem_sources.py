@@ -2,10 +2,10 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 import pytest
@@ -17,6 +17,7 @@ from mitt_assets.study import Study
 from mitt_assets.study_file import load_study
 from mitt_assets.tables import PROBLEMS, TRANSLATIONS
 from resources.problem_sources import ProblemSource, SourceProblem, load_all, open_source
+from tests.fakes.hub import COMMIT, FakeHub, fake_hub, use_hub
 
 ROWS = [
     {"id": "a", "question_en": "What is 2 + 3?", "question_tl": "Ano ang 2 + 3?", "answer": 5},
@@ -24,8 +25,9 @@ ROWS = [
 ]
 
 
-def study(**problems: Any) -> Study:
-    """A study in English and Tagalog with these problem settings."""
+def study(*, translated: bool = False, **problems: Any) -> Study:
+    """A study in English and Tagalog with these problem settings; nothing translates by default."""
+    machine = {"method": "seq2seq", "source": "some/translator"}
     return Study.model_validate(
         {
             "name": "small",
@@ -35,6 +37,7 @@ def study(**problems: Any) -> Study:
             },
             "models": {"one": {"source": "organism:llama"}},
             "problems": problems,
+            "translation": machine if translated else {},
             "variants": {"base": {}},
         }
     )
@@ -284,33 +287,166 @@ class TestHub:
         refused(study(source=source, columns=self.COLUMNS), "row a", "6", "not the same problem")
         source = self.configs_set(tmp_path / "short", [{**other[0], "answer": 5}])
         refused(study(source=source, columns=self.COLUMNS), "row b", "'tagalog' has no such row")
+        more = [{**row, "answer": 5} for row in other] + [{"n": "c", "problem": "?", "answer": 5}]
+        source = self.configs_set(tmp_path / "long", more)
+        refused(study(source=source, columns=self.COLUMNS), "row c", "2 rows in 'english', 3 in")
 
-    def test_a_language_without_configuration_is_named(self, tmp_path: Path) -> None:
+    def test_a_language_without_configuration_is_named(self) -> None:
         columns = {**self.COLUMNS, "configs": {"en": "english"}}
-        refused(study(source="some/set", columns=columns), "no question in tl", "names en")
+        wrong = study(source="some/set", columns=columns)
+        refused(wrong, "no question in tl", "names en", "translation.method", error=StudyError)
+
+    def test_a_language_the_set_lacks_is_left_to_translation(self, tmp_path: Path) -> None:
+        source = self.configs_set(tmp_path / "set", [])
+        columns = {**self.COLUMNS, "configs": {"en": "english"}}
+        found = open_source(study(translated=True, source=source, columns=columns))
+        assert [set(one.questions) for one in found.load("evaluation")] == [{"en"}, {"en"}]
+
+    def test_the_sets_own_language_cannot_be_lacking(self) -> None:
+        columns = {**self.COLUMNS, "configs": {"tl": "tagalog"}}
+        wrong = study(translated=True, source="some/set", columns=columns)
+        refused(wrong, "no question in en", "problems.language", error=StudyError)
 
     def test_splits_and_configurations_that_are_not_there(self, columns_set: str) -> None:
         refused(study(source=columns_set), "train, test", "say which", error=StudyError)
-        refused(study(source=columns_set, evaluation={"names": ["dev"]}), columns_set, "dev")
+        wrong = study(source=columns_set, evaluation={"names": ["dev"]})
+        refused(wrong, columns_set, "no split dev", "train, test", "problems.evaluation.names")
         columns = {"configs": {"en": "x", "tl": "x"}}
         refused(study(source=columns_set, columns=columns), "configuration x", "columns.configs")
 
-    def test_a_set_that_cannot_be_had_says_what_to_do(
-        self, monkeypatch: pytest.MonkeyPatch
+    def test_values_of_several_types_in_a_column_are_refused(self, tmp_path: Path) -> None:
+        folder = tmp_path / "set"
+        folder.mkdir()
+        for number, answer in enumerate((5, [5])):
+            row = {**ROWS[number], "answer": answer}
+            pl.DataFrame([row]).write_parquet(folder / f"test-0000{number}-of-00002.parquet")
+        refused(study(source=str(folder)), str(folder), "cannot be read", "list<")
+
+    def test_a_shard_that_the_others_promise_is_missed(self, tmp_path: Path) -> None:
+        (tmp_path / "set").mkdir()
+        write_parquet(tmp_path / "set" / "test-00000-of-00002.parquet", ROWS)
+        refused(study(source=str(tmp_path / "set")), "test-00001-of-00002.parquet is missing")
+
+    def test_training_problems_may_do_without_answers_and_have_columns_of_their_own(
+        self, tmp_path: Path, columns_set: str
     ) -> None:
-        import datasets
+        (tmp_path / "own").mkdir()
+        write_jsonl(tmp_path / "own" / "train.jsonl", [{"question": "Prove it.", "solution": "…"}])
+        training = {
+            "source": f"{tmp_path}/own",
+            "columns": {"question": "question", "answer": None},
+        }
+        settings = study(
+            translated=True, source=columns_set, evaluation={"names": ["test"]}, training=training
+        )
+        loaded = load_all(open_source(settings), settings.problems)
+        assert [(one.answer, one.questions) for one in loaded["training"]] == [
+            ("", {"en": "Prove it."})
+        ]
+        assert len(loaded["evaluation"]) == 2
+        unscored = study(source=columns_set, columns={"answer": None})
+        refused(unscored, "problems.columns.answer", "scored", error=StudyError)
 
-        def missing(*_: Any, **__: Any) -> None:
-            raise datasets.exceptions.DatasetNotFoundError("Dataset 'a/b' is a gated dataset")
 
-        def offline(*_: Any, **__: Any) -> None:
-            raise ConnectionError("Couldn't reach 'a/b' on the Hub")
+class TestHubIds:
+    """The layouts of the paper's sets, from a hub on loopback."""
 
-        monkeypatch.setattr(datasets, "load_dataset", missing)
-        refused(study(source="a/b"), "a/b", "gated", "accept its terms", "hf auth login")
-        monkeypatch.setattr(datasets, "load_dataset", offline)
-        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-        refused(study(source="a/b"), "a/b", "cache", "unset HF_HUB_OFFLINE")
+    LANGUAGES: ClassVar = {"en": "english", "tl": "tagalog"}
+
+    @pytest.fixture
+    def hub(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+        with fake_hub() as served:
+            use_hub(monkeypatch, tmp_path / ".cache" / "hub", served.address)
+            yield served
+
+    @pytest.fixture
+    def config_per_language(self, tmp_path: Path, hub: FakeHub) -> str:
+        """As fedric95/AIME2025-Multilingual: two splits, ids that begin again in each."""
+        folder = tmp_path / "aime"
+        card = ["---", "configs:"]
+        for code, name in self.LANGUAGES.items():
+            (folder / name).mkdir(parents=True)
+            card += [f"- config_name: {name}", "  data_files:"]
+            for number, split in enumerate(("part_I", "part_II")):
+                rows = [
+                    {"id": 1, "problem": f"{number} + {n}? ({code})", "answer": number + n}
+                    for n in range(1)
+                ]
+                pl.DataFrame(rows).write_parquet(folder / name / f"{split}.parquet")
+                card += [f"  - split: {split}", f"    path: {name}/{split}.parquet"]
+        (folder / "README.md").write_text("\n".join([*card, "---", ""]), encoding="utf-8")
+        (folder / "aime.py").write_text("raise SystemExit('code of the set')", encoding="utf-8")
+        hub.repositories[("dataset", "a/aime")] = folder
+        return "a/aime"
+
+    def settings(self, source: str, revision: str | None = COMMIT) -> Study:
+        return study(
+            source=source,
+            revision=revision,
+            columns={"id": "id", "question": "problem", "configs": self.LANGUAGES},
+            evaluation={"names": ["part_I", "part_II"]},
+        )
+
+    def test_a_configuration_per_language_with_several_splits(
+        self, config_per_language: str
+    ) -> None:
+        source = open_source(self.settings(config_per_language))
+        found = source.load("evaluation")
+        assert [(one.row, one.answer) for one in found] == [("part_I/1", "0"), ("part_II/1", "1")]
+        assert found[1].questions == {"en": "1 + 0? (en)", "tl": "1 + 0? (tl)"}
+        assert source.version("evaluation") == COMMIT
+
+    def test_a_pinned_set_is_read_offline_and_without_asking(
+        self,
+        config_per_language: str,
+        hub: FakeHub,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        settings = self.settings(config_per_language)
+        before = open_source(settings).load("evaluation")
+        assert not any(path.endswith(".py") for path in hub.requests), "code is never fetched"
+        hub.requests.clear()
+        assert open_source(settings).load("evaluation") == before
+        assert hub.requests == []
+        use_hub(monkeypatch, tmp_path / ".cache" / "hub", None)
+        assert open_source(settings).load("evaluation") == before
+        other = self.settings(config_per_language, "f" * 40)
+        refused(other, "a/aime@ffff", "not whole in the local cache", "hf download a/aime")
+
+    def test_an_unpinned_set_is_one_commit_for_all_its_splits_and_recorded(
+        self, config_per_language: str, hub: FakeHub
+    ) -> None:
+        settings = self.settings(config_per_language, None)
+        source = open_source(settings)
+        services = SimpleNamespace(problem_source=lambda: source)
+        work: Any = SimpleNamespace(study=settings, services=services)
+        made = problems_asset.make(work)
+        assert list(made.materials) == [f"a/aime@{COMMIT} (evaluation)"]
+        asked = [path for path in hub.requests if "/revision/main" in path]
+        assert len(asked) == 1
+
+    def test_a_column_per_language(self, tmp_path: Path, hub: FakeHub) -> None:
+        """As amphora/MCLM: a configuration with one column per language code, split test."""
+        folder = tmp_path / "mclm"
+        (folder / "data").mkdir(parents=True)
+        rows = [{"en": "What is 1 + 1?", "tl": "Ano ang 1 + 1?", "fr": "1 + 1 ?", "answer": 2.0}]
+        pl.DataFrame(rows).write_parquet(folder / "data" / "test-00000-of-00001.parquet")
+        hub.repositories[("dataset", "a/mclm")] = folder
+        settings = study(
+            source="a/mclm",
+            revision=COMMIT,
+            columns={"question": "{language}"},
+            evaluation={"names": ["test"]},
+        )
+        (one,) = open_source(settings).load("evaluation")
+        assert (one.answer, one.questions["tl"]) == ("2", "Ano ang 1 + 1?")
+
+    def test_what_cannot_be_had_says_what_to_do(self, hub: FakeHub) -> None:
+        hub.gated.add("a/gated")
+        refused(study(source="a/gated"), "problems.evaluation", "gated", "hf auth login")
+        refused(study(source="a/none"), "a/none", "does not exist, or not for you")
+        refused(study(source="no folder"), "'no folder' is no file or folder here and no hub id")
 
 
 class ListedProblems(ProblemSource):
