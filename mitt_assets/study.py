@@ -486,11 +486,13 @@ def _unknown_models(study: Study) -> list[str]:
 def _unserved_models(study: Study) -> list[str]:
     served = study.engine.server.endpoints
     used = {"engine.server.endpoints": tuple(served)}
-    missing = [slug for slug in study.models if slug not in served]
+    # A chat model that translates is served like the others, under this name.
+    chat = ("translator",) if study.translation.method == "chat" else ()
+    missing = [slug for slug in (*study.models, *chat) if slug not in served]
     if study.engine.name != "server":
         missing = []
     return [
-        *_undeclared(used, tuple(study.models), "models"),
+        *_undeclared(used, (*study.models, *chat), "models"),
         *(f"engine.server.endpoints: no endpoint serves {slug}" for slug in missing),
     ]
 
