@@ -366,6 +366,12 @@ class Adapter(Part):
     warmup: Share = Field(0.03, description="share of steps (UPFT, arXiv 2503.02875)")
     steps: int = setting(60, "optimiser steps", assumed="LoRA values are ours", ge=1)
     batch: int = setting(24, "sequences per step", assumed="LoRA values are ours", ge=1)
+    pass_tokens: int = Field(
+        8192, ge=1, description="padded tokens in one forward pass; a step sums over its passes"
+    )
+    packed: bool = Field(
+        False, description="sequences of a pass behind each other in one row, without padding"
+    )
     seed: int = 1
 
 
