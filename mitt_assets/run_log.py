@@ -39,6 +39,7 @@ class RunLog:
 def line(first: Beat, beat: Beat, seconds: float) -> str:
     """Where the work stands, ``seconds`` after its first sign of progress."""
     said = f"{beat.doing}: {beat.done:,} of {beat.total:,}"
+    said += f"; {beat.note}" if beat.note else ""
     if seconds <= 0:
         return said
     tokens, done = beat.tokens - first.tokens, beat.done - first.done
