@@ -1,4 +1,4 @@
-"""The plan of a study beside what a finished run of it made: no bound is broken, no request missed."""
+"""The plan of a study beside what a finished run of it made: no bound is broken."""
 
 from __future__ import annotations
 

@@ -112,8 +112,8 @@ def test_what_does_not_fit_is_said_with_what_would(
 ) -> None:
     use_hub(monkeypatch, tmp_path / "cache", None)
     text = mitt("study", "validate", "paper", "--plan", "--gpu-memory", "16")
-    assert "qwen-7b does not fit: its weights and one trace need a device of 18.6 GB" in text
-    assert "24 GB" not in text
+    assert "qwen-7b does not fit: its weights and one trace need a device of 18.7 GB" in text
+    assert "llama-8b does not fit: its weights and one trace need a device of 20.6 GB" in text
     assert "does not fit" not in mitt("study", "validate", "paper", "--plan", "--gpu-memory", "24")
 
 
