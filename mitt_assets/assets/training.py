@@ -114,6 +114,7 @@ def make_adapter(work: Work) -> Product:
         TrainingRow(tuple(row["token_ids"]), row["loss_start"])
         for row in work.table("training_set").sort("sequence_id").iter_rows(named=True)
     ]
+    work.services.free_device()
     with TemporaryDirectory() as folder, work.model_time():
         result = tune(
             model,

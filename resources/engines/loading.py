@@ -19,13 +19,17 @@ _Shapes = dict[str, tuple[int, ...]]
 def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel:
     """The causal language model in ``model.folder``, ready for inference on ``device``.
 
-    Raises ModelError if there is none or transformers cannot read it as one.
+    Raises ModelError if there is none, transformers cannot read it as one or the device cannot
+    compute in its dtype.
     """
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
+    from resources.gpu import check_dtype
+
     check_folder(model)
+    check_dtype(device, model.dtype, f"models.{model.slug}.dtype")
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
