@@ -20,7 +20,7 @@ from resources.tuning.loss import CHUNK
 TRAINED = 16
 """Bytes per trained number."""
 SLACK = 1.1
-"""Of what the allocator rounds up and leaves in pieces (our choice)."""
+"""Of activations and logits: what the allocator rounds up and leaves in pieces (our choice)."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class MemoryPlan:
     @property
     def total(self) -> int:
         """All of it, with some slack."""
-        return int(SLACK * (self.weights + self.adapter + self.activations + self.logits))
+        return self.weights + self.adapter + int(SLACK * (self.activations + self.logits))
 
     def sentence(self) -> str:
         """The plan in words."""
@@ -77,19 +77,23 @@ def plan_memory(
 
 
 def layer_bytes(shape: Shape, dtype: str, settings: Adapter) -> int:
-    """What the gradient of one layer needs of each token.
+    """What the gradient of one layer keeps of each token; counted in a test against autograd.
 
-    In the model's arithmetic: both norms' inputs and outputs, queries, keys, values, what attention
-    wrote, and the gate, its activation, the other branch and their product. In float32: the norms'
-    insides and each adapted matrix's input, cast for LoRA.
+    In the model's arithmetic: queries, keys, values, what attention wrote, and the gate, its
+    activation and the other branch. In float32: both norms' inputs, attention's denominators, and
+    the input of each adapted matrix with what LoRA's first matrix makes of it. A bfloat16 input is
+    cast, once for each matrix; a float32 one is shared, and attention's is there already.
     """
     queries, pairs = shape.heads * shape.head_size, shape.key_value_heads * shape.head_size
-    plain = 4 * shape.hidden + 3 * queries + 4 * pairs + 4 * shape.intermediate
-    cast = 2 * shape.hidden
-    if BYTES[dtype] != 4:  # float32 inputs are not cast
-        qv = settings.targets == "qv"
-        cast += 2 * shape.hidden if qv else 5 * shape.hidden + queries + shape.intermediate
-    return plain * BYTES[dtype] + cast * 4
+    hidden, wide = shape.hidden, shape.intermediate
+    plain = 2 * queries + 2 * pairs + 3 * wide
+    every = settings.targets == "all-linear"
+    if BYTES[dtype] == 4:
+        inputs = 2 * hidden + wide if every else hidden
+    else:
+        inputs = 5 * hidden + queries + wide if every else 2 * hidden
+    low = settings.rank * (7 if every else 2)
+    return plain * BYTES[dtype] + (2 * hidden + shape.heads + inputs + low) * 4
 
 
 def require_memory(
