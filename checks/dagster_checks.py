@@ -21,41 +21,47 @@ from mitt_assets.errors import MittError
 from mitt_assets.graph import Graph, Step
 from mitt_assets.lineage.statement import label
 from mitt_assets.materialise import Maker
+from mitt_assets.retries import again, is_transient
 
 POOL = "gpu"
 PARTITION_TAG = "dagster/partition"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Dagster's own lines go to the instance's log; the terminal belongs to the display."""
-TOLD = 2_000
-"""Characters of failing rows in the metadata of one check."""
+TOLD = 12_000
+"""Characters of failing rows in the metadata of one check, and of its sentences a quarter."""
 
 
 def checks_of(graph: Graph, maker: Maker) -> dict[str, dg.AssetChecksDefinition]:
     """The checks of every asset, by asset."""
-    from mitt_assets.dagster_assets import key_of, partitions_definition
 
     def specs(step: Step) -> list[dg.AssetCheckSpec]:
-        where = partitions_definition(graph, step.dimensions)
+        sound = "What reads this partition may rely on it; if not, nothing reads it."
+        plausible = "Nothing here that a person should look at."
         return [
-            dg.AssetCheckSpec(
-                SOUND,
-                asset=key_of(step.asset),
-                description="What reads this partition may rely on it; if not, nothing reads it.",
-                blocking=True,
-                partitions_def=where,
-            ),
-            dg.AssetCheckSpec(
-                PLAUSIBLE,
-                asset=key_of(step.asset),
-                description="Nothing here that a person should look at.",
-                partitions_def=where,
-            ),
+            partitioned_spec(graph, step, SOUND, sound, blocking=True),
+            partitioned_spec(graph, step, PLAUSIBLE, plausible),
         ]
+
+    return {step.asset: _check(step, specs(step), maker) for step in graph.steps.values()}
+
+
+def partitioned_spec(
+    graph: Graph, step: Step, name: str, text: str, *, blocking: bool = False
+) -> dg.AssetCheckSpec:
+    """A check of an asset that has an answer for every partition."""
+    from mitt_assets.asset_specs import key_of
+    from mitt_assets.dagster_assets import partitions_definition
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)
-        return {step.asset: _check(step, specs(step), maker) for step in graph.steps.values()}
+        return dg.AssetCheckSpec(
+            name,
+            asset=key_of(step.asset),
+            description=text,
+            blocking=blocking,
+            partitions_def=partitions_definition(graph, step.dimensions),
+        )
 
 
 def judge_in_run(
@@ -113,7 +119,11 @@ def _check(step: Step, specs: list[dg.AssetCheckSpec], maker: Maker) -> dg.Asset
         try:
             record = maker.required(step.asset, partition)
             verdict = maker.gate.judge(record, context.resources.gpu)
-        except MittError as error:
+        except Exception as error:
+            if is_transient(error):
+                raise again(context, context.resources.gpu, error) from dg.Failure(str(error))
+            if not isinstance(error, MittError):
+                raise
             yield from _unjudged(label(step.asset, partition), error)
             return
         yield from results(verdict, time.perf_counter() - clock)
@@ -153,7 +163,7 @@ def _result(
         passed=not failed,
         check_name=name,
         severity=dg.AssetCheckSeverity.ERROR if critical else dg.AssetCheckSeverity.WARN,
-        description="; ".join(one.sentence() for one in failed) or None,
+        description="; ".join(one.sentence() for one in failed)[: TOLD // 4] or None,
         metadata={
             "judged": True,
             "expectations": len(asked),
@@ -168,15 +178,26 @@ def _result(
 
 
 def _table(failed: list[Outcome]) -> list[dg.TableRecord]:
-    """Failing rows as a table of plain texts, which the UI renders as they are."""
+    """Failing rows as a table of plain texts, which the UI renders as they are.
+
+    They are cut to share the room: the verdict in the store has all that was found.
+    """
+    room = TOLD // len(failed)
     return [
         dg.TableRecord(
             {
                 "expectation": one.says,
                 "values": one.values,
                 "rows": str(one.count),
-                "some": json.dumps(list(one.rows), ensure_ascii=False)[:TOLD],
+                "some": _cut(json.dumps(list(one.rows), ensure_ascii=False), room),
             }
         )
         for one in failed
     ]
+
+
+def _cut(text: str, room: int) -> str:
+    """As much of ``text`` as takes ``room`` bytes in the event log, where letters are escaped."""
+    while text and len(json.dumps(text)) > room:
+        text = text[: -max(1, len(text) // 8)]
+    return text

@@ -1,4 +1,4 @@
-"""What the web interface says of an asset before it was ever made: place, kind, owner, columns, code.
+"""What the web interface says of an asset: its place, kind, owner, columns and code.
 
 Groups are sorted by name there, so their names begin with the place in the chain; the variants
 share one place, and so stand side by side.
@@ -79,12 +79,18 @@ def tags_of_run(graph: Graph, step: Step, own: Mapping[str, str]) -> dict[str, s
 def code_references(step: Step) -> dict[str, Any]:
     """Where the step and its suite stand, in the checkout or where the package is installed."""
     function = inspect.unwrap(step.make)
-    suite = find_spec(module_of(step.asset))
-    places = [
-        (function.__code__.co_filename, function.__code__.co_firstlineno, "how it is made"),
-        (str(suite.origin) if suite else "", 1, "what is expected of it"),
+    references = [
+        dg.LocalFileCodeReference(
+            file_path=function.__code__.co_filename,
+            line_number=function.__code__.co_firstlineno,
+            label="how it is made",
+        ),
+        *(
+            dg.LocalFileCodeReference(file_path=suite.origin, label="what is expected of it")
+            for suite in [find_spec(module_of(step.asset))]
+            if suite and suite.origin
+        ),
     ]
-    references = [dg.LocalFileCodeReference(*place) for place in places if place[0]]
     return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=references)}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from mitt_assets.asset_specs import group_of, owners_of
 from mitt_assets.home import Home
 from mitt_assets.lineage.findings import INTEGRITY, KINDS, Finding
 from mitt_assets.materialise import Maker
@@ -25,7 +26,8 @@ def audit_of(maker: Maker, home: Home) -> dict[str, Any]:
 
     @dg.asset(
         name=NAME,
-        group_name="lineage",
+        group_name=group_of("lineage"),
+        owners=owners_of(maker.graph.study),
         check_specs=specs,
         kinds={"file"},
         description="Everything hashed again, every record followed, every number made again.",

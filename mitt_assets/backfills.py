@@ -13,7 +13,7 @@ import dagster as dg
 # No public name asks an instance for its backfills; the exact pin guards against a move.
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
-from mitt_assets.dagster_assets import key_of
+from mitt_assets.asset_specs import key_of
 from mitt_assets.graph import Graph
 
 REPORTS = "reports"

@@ -2,27 +2,26 @@
 
 # No `from __future__ import annotations`: Dagster reads the type of a step's context.
 
-import time
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import dagster as dg
 
 from mitt_assets import partitions
+from mitt_assets.asset_specs import described, key_of, tags_of_run
+from mitt_assets.automation import condition_of
 from mitt_assets.errors import MittError
 from mitt_assets.graph import OWN, Graph, Input, Step
-from mitt_assets.lineage.statement import Record, label
+from mitt_assets.home import REPORT_ASSET, Home
+from mitt_assets.launchpad import LOG_EVERY, run_settings
 from mitt_assets.materialise import Made, Maker, code_of
 from mitt_assets.partitions import Dimensions
-from mitt_assets.tables import TABLES
-from mitt_assets.work import Beat, Markdown
+from mitt_assets.retries import again, is_transient
+from mitt_assets.run_log import EVERY, RunLog, duration
+from mitt_assets.shown.metadata import metadata_of
+from mitt_assets.work import Beat
 
 POOL = "gpu"
-INPUTS_SHOWN = 60
-"""Inputs named in a materialisation's metadata; its statement has them all."""
-LOG_EVERY = 10.0
-"""Seconds between progress lines in a run's log."""
 
 
 def assets_of(
@@ -35,104 +34,64 @@ def assets_of(
         return {step.asset: _asset(graph, step, maker, report) for step in graph.steps.values()}
 
 
-def key_of(asset: str) -> dg.AssetKey:
-    """Dagster's key of an asset."""
-    return dg.AssetKey(asset.split("/"))
-
-
 def _asset(
     graph: Graph, step: Step, maker: Maker, report: Callable[[Beat], None] | None
 ) -> dg.AssetsDefinition:
+    home = Home(graph.study)
+
     @dg.asset(
         key=key_of(step.asset),
         deps=[_dependency(graph, step, one) for one in step.inputs],
         partitions_def=partitions_definition(graph, step.dimensions),
-        description=step.text,
-        group_name=step.group,
-        kinds={"table"} if step.table else {"file"},
         code_version=code_of(step),
         pool=POOL if step.gpu else None,
         required_resource_keys={"gpu"},
-        metadata=_column_schema(step),
+        config_schema=run_settings() if step.gpu else None,
+        automation_condition=condition_of(step),
+        **described(graph, step),
     )
     def body(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         partition = str(context.partition_key) if context.has_partition_key else None
-        log = _logger(context, report)
-        try:
-            made = maker.make(step.asset, partition, context.resources.gpu, context.run_id, log)
-        except MittError as error:
-            raise dg.Failure(description=str(error), allow_retries=False) from error
+        own = partitions.parse(step.dimensions, partition)
+        context.instance.add_run_tags(context.run_id, tags_of_run(graph, step, own))
+        made = _made(context, step, partition, maker, report)
+        if step.asset == REPORT_ASSET:
+            home.publish_report(maker.store)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(made.record.content),
-            metadata={**metadata_of(made), **lineage_of(graph, step, made.record)},
+            metadata=metadata_of(graph, home, maker.store, made),
         )
 
     return body
 
 
-def metadata_of(made: Made) -> dict[str, Any]:
-    """What the UI shows beside a materialisation."""
-    shown = {
-        name: dg.MetadataValue.md(value) if isinstance(value, Markdown) else value
-        for name, value in made.metadata.items()
-    }
-    return {
-        **shown,
-        "seconds": round(made.seconds, 2),
-        "model seconds": round(made.model_seconds, 2),
-        "content": made.record.content,
-        "statement": made.record.statement,
-    }
+def _made(
+    context: dg.AssetExecutionContext,
+    step: Step,
+    partition: str | None,
+    maker: Maker,
+    report: Callable[[Beat], None] | None,
+) -> Made:
+    """One partition, made in a run of Dagster: its log, and what it does about errors."""
+    settings = context.op_execution_context.op_config or {}
+    log = RunLog(context.log.info, settings.get(LOG_EVERY, EVERY))
+    services = context.resources.gpu
 
-
-def lineage_of(graph: Graph, step: Step, record: Record) -> dict[str, Any]:
-    """What a materialisation was made from, and where each column's values stand upstream."""
-    inputs = [
-        f"{label(one.asset, one.partition)} {one.statement[:12]}" for one in record.dependencies
-    ]
-    more = len(inputs) - INPUTS_SHOWN
-    text = "\n".join([*inputs[:INPUTS_SHOWN], *([f"and {more} more"] if more > 0 else [])])
-    table = TABLES[step.table] if step.table else None
-    columns = {
-        column.name: deps
-        for column in (table.columns if table else ())
-        if column.parent and (deps := _column_dependencies(graph, step, column.parent))
-    }
-    asked = f"mitt lineage trace {step.asset} --html" if step.table == "estimates" else None
-    return {
-        "inputs": text or "none",
-        **({"trace a number": asked} if asked else {}),
-        **(
-            {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=columns)}
-            if columns
-            else {}
-        ),
-    }
-
-
-def _column_dependencies(graph: Graph, step: Step, parent: str) -> list[dg.TableColumnDep]:
-    """Columns of the step's inputs that ``parent`` (table.column) stands for."""
-    table, _, column = parent.partition(".")
-    return [
-        dg.TableColumnDep(asset_key=key_of(one.asset), column_name=column)
-        for one in step.inputs
-        if graph.step(one.asset).table == table
-    ]
-
-
-def _logger(
-    context: dg.AssetExecutionContext, report: Callable[[Beat], None] | None
-) -> Callable[[Beat], None]:
-    last = [time.monotonic()]
-
-    def log(beat: Beat) -> None:
+    def heard(beat: Beat) -> None:
+        log.hear(beat)
         if report is not None:
             report(beat)
-        if time.monotonic() - last[0] >= LOG_EVERY:
-            last[0] = time.monotonic()
-            context.log.info(f"{beat.doing}: {beat.done} of {beat.total}, {beat.tokens} tokens")
 
-    return log
+    try:
+        made = maker.make(step.asset, partition, services, context.run_id, heard)
+    except Exception as error:
+        if is_transient(error):
+            raise again(context, services, error) from dg.Failure(str(error))
+        if isinstance(error, MittError):
+            raise dg.Failure(description=str(error), allow_retries=False) from error
+        raise
+    context.log.info(f"Made and stored in {duration(made.seconds)}; its checks come next.")
+    return made
 
 
 def partitions_definition(
@@ -186,18 +145,3 @@ def _static(
         if value in taken or OWN in taken
     }
     return dg.StaticPartitionMapping(readers)
-
-
-def _column_schema(step: Step) -> dict[str, Any]:
-    if step.table is None:
-        return {}
-    columns = [
-        dg.TableColumn(
-            name=column.name,
-            type=column.type,
-            description=column.text,
-            constraints=dg.TableColumnConstraints(nullable=column.nullable),
-        )
-        for column in TABLES[step.table].columns
-    ]
-    return {"dagster/column_schema": dg.TableSchema(columns=columns)}

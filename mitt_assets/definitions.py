@@ -10,12 +10,16 @@ import dagster as dg
 from checks.dagster_checks import checks_of
 from mitt_assets.assets.chain import build_graph
 from mitt_assets.audit_asset import audit_of
+from mitt_assets.automation import automation_sensor
 from mitt_assets.backfills import reports_after_backfill
 from mitt_assets.dagster_assets import assets_of
 from mitt_assets.graph import Graph
 from mitt_assets.home import Home
 from mitt_assets.materialise import Maker
+from mitt_assets.presets import presets
 from mitt_assets.study_file import find, load_study
+from mitt_assets.up_to_date import stale_job, up_to_date_checks
+from mitt_assets.watched import changed_files
 from resources.gpu_resource import GPUResource
 
 
@@ -25,13 +29,20 @@ def build(graph: Graph | None = None) -> dg.Definitions:
     study = graph.study
     home = Home(study)
     maker = Maker(graph, home.store(), home.scratch)
-    audit = audit_of(maker, home)
+    audit, stale = audit_of(maker, home), stale_job(graph, maker)
     return dg.Definitions(
         assets=[*assets_of(graph, maker).values(), *audit["assets"]],
-        asset_checks=list(checks_of(graph, maker).values()),
-        jobs=audit["jobs"],
+        asset_checks=[
+            *checks_of(graph, maker).values(),
+            *up_to_date_checks(graph, maker).values(),
+        ],
+        jobs=[*presets(graph, maker), stale, *audit["jobs"]],
         schedules=audit["schedules"],
-        sensors=[reports_after_backfill(graph)],
+        sensors=[
+            automation_sensor(),
+            reports_after_backfill(graph),
+            changed_files(maker, stale),
+        ],
         resources={"gpu": GPUResource(study=str(find()), cache=str(home.cache))},
         executor=dg.in_process_executor,
     )

@@ -1,4 +1,4 @@
-"""A partition's progress in words, for the log of its run: how much is done, how fast, how long yet."""
+"""A partition's progress in words, for the log of its run: how much, how fast, how long yet."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mitt_assets import partitions
@@ -27,8 +28,10 @@ TOLD = 80
 class MakersKnowledge:
     """What one study says of the records in its home."""
 
-    def __init__(self, maker: Maker) -> None:
+    def __init__(self, maker: Maker, cache: Path | None = None) -> None:
+        """``cache`` keeps digests of models' files while path, size and time stay; else none is."""
         self.maker = maker
+        self.cache = cache
 
     def partitions(self) -> list[tuple[str, str | None]]:
         """Every partition the study has."""
@@ -47,7 +50,7 @@ class MakersKnowledge:
         return self.maker.gate.refusal(record)
 
     def weights(self, record: Record) -> Mapping[str, str] | None:
-        """The files of a model or an encoder as they are here, hashed now and not from a cache.
+        """The files of a model or an encoder as they are here.
 
         Raises ModelError if they are not on this machine.
         """
@@ -58,10 +61,11 @@ class MakersKnowledge:
         if record.asset == "base_model":
             model = study.models[str(record.partition)]
             place = f"models.{record.partition}.source"
-            return digests(locate(model.source, model.revision, place), None)
+            return digests(locate(model.source, model.revision, place), self.cache)
         if record.asset == "sentence_encoder":
             settings = study.encoder
-            return SentenceTransformerEncoder(settings.source, settings.revision, "cpu").files
+            source, revision = settings.source, settings.revision
+            return SentenceTransformerEncoder(source, revision, "cpu", self.cache).files
         return None
 
     def numbers(self, record: Record) -> list[str]:

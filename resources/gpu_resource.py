@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
+from pydantic import Field
 
 from mitt_assets.processes import own_tags
 from mitt_assets.study_file import load_study
@@ -16,12 +18,11 @@ from resources.services import StudyServices
 class GPUResource(dg.ConfigurableResource):
     """Chooses the device that generates and trains. Steps that use it hold the pool ``gpu``."""
 
-    study: str
-    """Name or path of the study."""
-    cache: str
-    """Folder for file digests."""
-    device: str = "auto"
-    """auto, cpu or cuda; auto takes the study's choice."""
+    study: str = Field(description="Name or path of the study; set by the code location.")
+    cache: str = Field(description="Folder for file digests; set by the code location.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models compute; auto takes the study's choice."
+    )
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[StudyServices]:

@@ -75,7 +75,7 @@ def digests(folder: Path, cache: Path | None) -> dict[str, str]:
     known = _read_json(kept_in) if kept_in else {}
     found: dict[str, str] = {}
     keys: dict[str, str] = {}
-    for path in _files_of(folder):
+    for path in files_of(folder):
         name = path.relative_to(folder).as_posix()
         keys[name] = _state(path)
         found[name] = known.get(keys[name]) or _sha256(path)
@@ -85,7 +85,8 @@ def digests(folder: Path, cache: Path | None) -> dict[str, str]:
     return found
 
 
-def _files_of(folder: Path) -> list[Path]:
+def files_of(folder: Path) -> list[Path]:
+    """The files in ``folder`` that a model consists of."""
     paths = {path for pattern in _PATTERNS for path in folder.rglob(pattern)}
     return sorted(p for p in paths if p.is_file() and not _hidden(p.relative_to(folder)))
 

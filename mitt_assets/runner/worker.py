@@ -107,6 +107,7 @@ class _Bench:
         from mitt_assets.materialise import Maker
         from mitt_assets.processes import own_tags
         from mitt_assets.study_file import load_study
+        from mitt_assets.up_to_date import up_to_date_checks
         from resources.services import StudyServices
 
         self._pipe = pipe
@@ -118,6 +119,7 @@ class _Bench:
         self._maker = Maker(graph, home.store(), home.scratch)
         self._assets = assets_of(graph, self._maker, self._tell)
         self._checks = checks_of(graph, self._maker)
+        self._up_to_date = up_to_date_checks(graph, self._maker)
         self._instance = dg.DagsterInstance.from_config(str(home.dagster))
         self._dg = dg
         self._quiet = QUIET
@@ -141,7 +143,7 @@ class _Bench:
         clock = time.perf_counter()
         asset = self._assets[order.asset]
         result = self._dg.materialize(
-            [asset, self._checks[order.asset]],
+            [asset, self._checks[order.asset], self._up_to_date[order.asset]],
             partition_key=order.partition,
             instance=self._instance,
             resources={"gpu": self._services},

@@ -67,6 +67,9 @@ def _headline(study: Study, report: str, frame: pl.DataFrame) -> dict[str, Any]:
     pair = first_comparison(study)
     variant = MINUS.join(pair or ()) if report == "variant_effects" else "base"
     rows = frame.filter(
-        measure=measure, language=ALL, variant=variant, **{key: pl.lit(v) for key, v in more.items()}
+        measure=measure,
+        language=ALL,
+        variant=variant,
+        **{key: pl.lit(v) for key, v in more.items()},
     )
     return {name: rows["estimate"].mean()}

@@ -90,7 +90,7 @@ def _similarity(study: Study, own: Own, frame: pl.DataFrame) -> Panel:
     )
 
 
-_DRAWN: Mapping[str, Callable[[Study, Own, "pl.DataFrame"], Panel]] = {
+_DRAWN: Mapping[str, Callable[[Study, Own, pl.DataFrame], Panel]] = {
     "traces": _lengths,
     "probes": _accuracy,
     "windows": _labels,
@@ -109,4 +109,3 @@ def _line(label: str, ink: Ink, values: Sequence[tuple[float, float]]) -> Series
     step = -(-len(values) // DRAWN) or 1
     kept = list(reversed(values[::-1][::step]))
     return Series(label, ink, "o", tuple(Point(float(x), float(y)) for x, y in kept))
-

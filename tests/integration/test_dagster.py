@@ -9,8 +9,9 @@ import dagster as dg
 import pytest
 
 from checks.dagster_checks import checks_of
+from mitt_assets.asset_specs import key_of
 from mitt_assets.assets.chain import build_graph
-from mitt_assets.dagster_assets import assets_of, key_of
+from mitt_assets.dagster_assets import assets_of
 from mitt_assets.graph import Graph
 from mitt_assets.home import Home, open_maker
 from mitt_assets.materialise import Maker

@@ -10,7 +10,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from mitt_assets.dagster_assets import key_of
+from mitt_assets.asset_specs import key_of
 from mitt_assets.home import Home, open_maker
 from mitt_assets.lineage.store import write_table
 from mitt_assets.work import TABLE_FILE
