@@ -21,7 +21,7 @@ class GPUResource(dg.ConfigurableResource):
     study: str = Field(description="Name or path of the study; set by the code location.")
     cache: str = Field(description="Folder for file digests; set by the code location.")
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where models compute; auto takes the study's choice."
+        default="auto", description="Where models compute; auto takes the study's choice."
     )
 
     @contextmanager
