@@ -25,9 +25,8 @@ from mitt_assets.graph import Graph
 from mitt_assets.launchpad import one_of
 from mitt_assets.lineage.statement import label
 from mitt_assets.materialise import Maker
-from mitt_assets.runner.plan import Selection, Task, asked, select
+from mitt_assets.runner.plan import Selection, Task, select
 
-AGAIN = "again"
 PRESET_TAG = "mitt/preset"
 NAMED = 20
 """Partitions named in the log of the run that asks for them."""
@@ -50,19 +49,18 @@ def presets(graph: Graph, maker: Maker) -> list[Any]:
     ]
 
 
-def chosen(maker: Maker, selection: Selection, again: bool) -> list[Task]:
+def to_make(maker: Maker, selection: Selection) -> list[Task]:
     """The partitions a backfill must make, in the order of the graph.
 
-    They are what is missing or stale among the wanted ones and what those need, and what reads
-    anything that is made; ``again`` adds all the wanted ones.
+    They are what is missing or stale among the wanted ones and what those need, and among the same
+    what reads anything that is made. Of other languages and models nothing else is touched.
     """
-    graph, made = maker.graph, set[Task]()
-    for task in select(graph, selection):
-        read = (pair for pairs in graph.inputs(*task).values() for pair in pairs)
-        wanted = again and asked(graph, task, selection)
-        if wanted or not made.isdisjoint(read) or maker.reasons(*task):
-            made.add(task)
-    return [task for task in graph.all_partitions if task in made]
+    made = dict[Task, None]()
+    for task in select(maker.graph, selection):
+        read = [pair for pairs in maker.graph.inputs(*task).values() for pair in pairs]
+        if not made.keys().isdisjoint(read) or maker.reasons(*task):
+            made[task] = None
+    return list(made)
 
 
 def backfill_of(
@@ -73,7 +71,7 @@ def backfill_of(
     for asset, partition in tasks:
         keys.setdefault(asset, []).extend([partition] if partition else [])
     definitions = {one: partitions_definition(graph, graph.step(one).dimensions) for one in keys}
-    subset = AssetGraphSubset(
+    subset = AssetGraphSubset(  # type: ignore[call-arg]  # its defaults are not annotated as such
         partitions_subsets_by_asset_key={
             key_of(asset): definition.subset_with_partition_keys(keys[asset])
             for asset, definition in definitions.items()
@@ -98,15 +96,12 @@ def backfill_of(
 def _preset(
     maker: Maker, name: str, where: str, settings: Mapping[str, dg.Field]
 ) -> dg.JobDefinition:
-    text = "Make them all again, also what is up to date. What they need is left alone if it is."
-    again = dg.Field(bool, default_value=False, description=text)
-
-    @dg.op(name=f"ask_for_{name}", config_schema={**settings, AGAIN: again})
+    @dg.op(name=f"ask_for_{name}", config_schema=dict(settings))
     def ask(context: dg.OpExecutionContext) -> None:
         given = {key: str(context.op_config[key]) for key in settings}
         languages, models = ([given[key]] if key in given else [] for key in ("language", "model"))
         selection = Selection(languages=tuple(languages), models=tuple(models))
-        tasks = chosen(maker, selection, context.op_config[AGAIN])
+        tasks = to_make(maker, selection)
         if not tasks:
             context.log.info("Everything is up to date: nothing to make.")
             return

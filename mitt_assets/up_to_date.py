@@ -144,12 +144,14 @@ def _evaluation(
     wanted = dg.AssetRecordsFilter(
         key_of(asset), asset_partitions=[partition] if partition else None
     )
-    latest = instance.fetch_materializations(wanted, limit=1).records
-    about = Target(latest[0].storage_id, latest[0].run_id, latest[0].timestamp) if latest else None
+    about = [
+        Target(storage_id=one.storage_id, run_id=one.run_id, timestamp=one.timestamp)
+        for one in instance.fetch_materializations(wanted, limit=1).records
+    ]
     return dg.AssetCheckEvaluation(
         key_of(asset),
         NAME,
-        target_materialization_data=about,
+        target_materialization_data=about[0] if about else None,
         partition=partition,
         **_answer(reasons),
     )

@@ -45,7 +45,7 @@ def numbers(
 def drift_share(windows: pl.DataFrame, language: str) -> float | None:
     """The share of determined windows that are not in the language of the question."""
     labels = windows.filter(windows["label"] != UNDETERMINED)["label"]
-    return None if labels.is_empty() else float((labels != language).mean() or 0.0)
+    return float((labels != language).sum()) / labels.len() if labels.len() else None
 
 
 def finite(values: Mapping[str, Any]) -> dict[str, float]:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 ROWS = 10
 WIDTHS = (80, 50, 30, 16)
 """Characters kept of a text: the first width at which the rows are small enough."""
-BYTES = 4_000
+BYTES = 3_000
 """Of the rows as JSON: they are kept in the event log for every partition."""
+UNREAD = ("filter", "source", "source_row", "duplicate_key", "seed")
+"""Columns that are read by programs, or are the same in every row."""
 ID_LENGTH = 8
 LISTS = ("tokens", "positions", "vector")
 
@@ -33,12 +35,14 @@ def some_rows(table: Table, frame: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _columns(table: Table) -> list[Column]:
-    """The columns of plain values; of the ids, only that of the row itself."""
+    """The columns of plain values; of the ids, only the first one that names the row."""
     own = table.key[0]
     return [
         column
         for column in table.columns
-        if column.type not in LISTS and (column.name == own or not column.name.endswith("_id"))
+        if column.type not in LISTS
+        and column.name not in UNREAD
+        and (column.name == own or not column.name.endswith("_id"))
     ]
 
 

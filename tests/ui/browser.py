@@ -60,11 +60,32 @@ class Person:
         self.page.goto(f"{self.url}{path}", wait_until="domcontentloaded")
         return self.page
 
-    def choose(self, dimension: str | None, partitions: list[str]) -> None:
-        """Choose partitions in the open dialog; ``dimension`` if it asks for more than one."""
-        dialog = self.page.get_by_role("dialog").first
-        box = dialog.get_by_text("Select a partition or create one").first
-        box.click()
+    def materialise(self, path: str, *chosen: str) -> None:
+        """Open what is at ``path``, press Materialize, choose a value per dimension, and launch.
+
+        The dialog asks for dimensions in alphabetical order; "All" chooses all of one.
+        """
+        page = self.go(path)
+        page.get_by_role("button", name="Materialize").first.click()
+        dialog = page.get_by_role("dialog").first
+        pickers = dialog.locator("[aria-haspopup=dialog]")
+        for number, value in enumerate(chosen):
+            if value == "All":
+                dialog.get_by_role("button", name="All", exact=True).nth(number).click()
+                continue
+            pickers.nth(number).click()
+            page.get_by_role("menuitem").filter(has=page.locator(f'[title="{value}"]')).click()
+            page.keyboard.press("Escape")
+        self.launch = dialog.get_by_role("button", name=re.compile("^Launch"))
+
+    def colour(self, partition: str) -> str:
+        """Of the dot beside a partition's name in the list that is open: green, red, grey, blue."""
+        dot = self.page.locator(f'div[data-tooltip="{partition}"] + div').first
+        said = dot.evaluate("one => getComputedStyle(one).backgroundColor")
+        red, green, blue = (int(part) for part in re.findall(r"\d+", said)[:3])
+        if max(red, green, blue) - min(red, green, blue) < 60:
+            return "grey"
+        return max((red, "red"), (green, "green"), (blue, "blue"))[1]
 
     def picture(self, name: str, page: Page | None = None) -> None:
         """Keep what is seen now."""
