@@ -1,0 +1,67 @@
+"""The whole chain of a study shaped as the paper's, its traces and probes made by real vLLM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mitt_assets.home import open_maker
+from tests.commandline import mitt
+from tests.fakes.paper_study import paper_study
+from tests.vllm.served import Served
+
+SLUG = {"qwen2": "qwen", "llama": "llama"}
+
+
+@contextmanager
+def settings(engine: str, folder: Path, slug: str, log: Path) -> Iterator[dict[str, Any]]:
+    """The study's engine; a server runs meanwhile if it needs one."""
+    if engine == "vllm":
+        yield {"vllm": {"max_length": 1024, "memory_share": 0.1, "enforce_eager": True}}
+        return
+    server = Served(folder, slug, log)
+    server.start()
+    try:
+        server.ready()
+        endpoint = {"url": server.url, "model": server.name}
+        yield {"server": {"endpoints": {slug: endpoint}, "concurrency": 8}}
+    finally:
+        server.kill()
+
+
+# Each engine with one family: the contract runs both families on both, and starting costs most.
+@pytest.mark.parametrize(
+    ("engine", "family"),
+    [
+        pytest.param("vllm", "llama", marks=pytest.mark.xdist_group("llama")),
+        pytest.param("server", "qwen2", marks=pytest.mark.xdist_group("qwen2")),
+    ],
+)
+def test_every_partition_is_made_and_none_is_refused(
+    engine: str, family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slug = SLUG[family]
+    study = paper_study(tmp_path)
+    model = study["models"] = {slug: study["models"][slug]}
+    study["variants"] = {name: study["variants"][name] for name in ("base", "mitt")}
+    # Random thoughts seldom end by themselves, and other random numbers make others of them end.
+    study["variants"]["mitt"]["recipe"] |= {"whole_share": 0.0}
+    study["statistics"]["comparisons"] = [["mitt", "base"]]
+    with settings(engine, Path(model[slug]["source"]), slug, tmp_path / "log") as chosen:
+        study["engine"] |= {"name": engine, **chosen}
+        file = tmp_path / "study.yaml"
+        file.write_text(yaml.safe_dump(study), encoding="utf-8")
+        monkeypatch.setenv("MITT_HOME", str(tmp_path / "home"))
+        mitt("run", "--study", str(file), "--jobs", "1")
+    maker = open_maker(str(file))
+    for asset, partition in maker.graph.all_partitions:
+        record = maker.required(asset, partition)
+        assert maker.gate.refusal(record) is None, (asset, partition)
+    for asset in ("base/traces", "base/probes", "mitt/traces", "mitt/probes"):
+        made_by = maker.required(asset, f"vi|{slug}").parameters["engine"]
+        assert made_by["engine"] == engine
