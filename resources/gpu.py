@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import platform
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mitt_assets.errors import ModelError
+
+if TYPE_CHECKING:
+    from mitt_assets.study import Engine
 
 
 def choose_device(wanted: Literal["auto", "cpu", "cuda"] | str) -> str:
@@ -41,6 +44,26 @@ def visible_devices() -> list[str]:
     count = device_count("cuda")
     named = [one.strip() for one in given.split(",")] if given else map(str, range(count))
     return list(named)[:count]
+
+
+def device_groups(engine: Engine, wanted: str | None = None) -> tuple[str, ...]:
+    """The CUDA devices of each worker process; one each, or as many as vLLM is to spread over.
+
+    Empty without CUDA. ``wanted`` overrides the study's device. Raises ModelError if there are
+    fewer devices than one worker needs.
+    """
+    if choose_device(wanted or engine.device) == "cpu":
+        return ()
+    found = visible_devices()
+    size = engine.vllm.data_parallel * engine.vllm.tensor_parallel if engine.name == "vllm" else 1
+    if size > len(found):
+        raise ModelError(
+            f"engine.vllm asks for {size} devices, but {len(found)} can be seen: lower "
+            "data_parallel or tensor_parallel"
+        )
+    return tuple(
+        ",".join(found[start : start + size]) for start in range(0, len(found) - size + 1, size)
+    )
 
 
 def check_dtype(device: str, dtype: str, place: str) -> None:

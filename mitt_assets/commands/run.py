@@ -84,7 +84,7 @@ def _prepare(
     from mitt_assets.runner.pool import Pool
     from mitt_assets.runner.worker import Job
     from mitt_assets.study_file import find, load_study
-    from resources.gpu import device_count
+    from resources.gpu import device_groups
 
     file = find(name)
     study = limited(load_study(file), limit)
@@ -92,12 +92,13 @@ def _prepare(
     tasks = select(graph, selection)
     home = Home(study)
     home.prepare()
-    devices = device_count(device or study.engine.device)
-    workers = jobs or devices or os.cpu_count() or 1
-    _free_dead(home, devices or workers)
+    devices = device_groups(study.engine, device)
+    workers = jobs or len(devices) or os.cpu_count() or 1
+    # A server is one device: it batches for itself, and must not get base and adapter at once.
+    _free_dead(home, 1 if study.engine.name == "server" else len(devices) or workers)
     forced = frozenset(task for task in tasks if force and asked(graph, task, selection))
     maker = Maker(graph, home.store(), home.scratch)
-    job = Job(str(file), limit, threads, device)
+    job = Job(str(file), limit, threads, device, devices)
     tidy = partial(_free_dead, home)
     return Pool(Plan(graph, tasks), maker, job, workers, forced, tidy=tidy), home
 

@@ -95,14 +95,25 @@ class Pool:
         ready = self._needing_work()
         missing = min(self.jobs, len(ready) + self.plan.count(State.RUNNING)) - len(self.workers)
         for _ in range(missing):
-            self.workers.append(self._start(len(self.workers)))
+            self.workers.append(self._start(self._free_number()))
         for worker in self.workers:
-            if worker.ready and worker.task is None and ready:
-                task = affinity(self.graph, worker.last, ready)
+            fitting = [task for task in ready if self._fits(worker, task)]
+            if worker.ready and worker.task is None and fitting:
+                task = affinity(self.graph, worker.last, fitting)
                 ready.remove(task)
                 worker.task, worker.since, worker.beat = task, time.monotonic(), None
                 self.plan.states[task] = State.RUNNING
                 worker.pipe.send(Order(*task, make=self._must(task)))
+
+    def _free_number(self) -> int:
+        """The smallest number no worker has: a lost worker's devices go to its successor."""
+        taken = {worker.number for worker in self.workers}
+        return next(number for number in range(len(taken) + 1) if number not in taken)
+
+    def _fits(self, worker: Worker, task: Task) -> bool:
+        """Whether a worker may take a task: an engine keeps its devices, so each has one worker."""
+        devices = len(self.job.devices)
+        return not devices or worker.number < devices or not self.graph.step(task[0]).gpu
 
     def _needing_work(self) -> list[Task]:
         """Ready tasks that must be made or judged; the others are settled on the way."""
@@ -142,7 +153,7 @@ class Pool:
     def _start(self, number: int) -> Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs, self.job), daemon=True)
+        process = context.Process(target=serve, args=(theirs, self.job.of(number)), daemon=True)
         process.start()
         theirs.close()
         return Worker(number, process, ours)

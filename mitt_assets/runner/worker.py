@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from threading import Thread
@@ -25,6 +25,14 @@ class Job:
     limit: int | None
     threads: int
     device: str | None
+    devices: tuple[str, ...] = ()
+    """CUDA devices of each worker that generates or trains, as CUDA_VISIBLE_DEVICES names them."""
+
+    def of(self, number: int) -> Job:
+        """The job of one worker: on its own devices; workers beyond them share, for small steps."""
+        if not self.devices:
+            return self
+        return replace(self, devices=(self.devices[number % len(self.devices)],))
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,8 @@ class Failed:
 def serve(pipe: Connection, job: Job) -> None:
     """Answer orders from ``pipe`` until it sends None. Runs in a process of its own."""
     _own_process(job.threads)
+    if job.devices:
+        os.environ["CUDA_VISIBLE_DEVICES"] = job.devices[0]
     Thread(target=_end_with_parent, daemon=True).start()
     try:
         bench = _Bench(pipe, job)

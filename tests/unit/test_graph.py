@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 
 from mitt_assets import partitions
 from mitt_assets.assets.chain import build_graph
+from mitt_assets.assets.engines import ENGINE_CODE, SHARED_CODE
 from mitt_assets.errors import StudyError
 from mitt_assets.graph import Graph, Step
 from mitt_assets.runner.plan import Plan, Selection, State, affinity, asked, required_inputs, select
@@ -144,3 +148,46 @@ def test_steps_are_described() -> None:
     missing = [step.asset for step in graph.steps.values() if not step.text.endswith(".")]
     assert not missing
     assert all(isinstance(step, Step) for step in graph.steps.values())
+
+
+def with_engine(**changes: object) -> Graph:
+    study = load_study("organism")
+    served = {slug: {"url": "http://127.0.0.1:1/v1", "model": "m"} for slug in study.models}
+    plain = study.model_dump(mode="json")
+    plain["engine"] = {**plain["engine"], "server": {"endpoints": served}, **changes}
+    return build_graph(type(study).model_validate(plain))
+
+
+def test_an_engine_matters_by_its_name_and_not_by_where_or_how_fast_it_runs() -> None:
+    traces = ("base/traces", "tl|llama")
+    plain = with_engine().slice(*traces)
+    assert with_engine(name="vllm").slice(*traces) == {**plain, "engine.name": "vllm"}
+    faster = {"memory_share": 0.5, "tensor_parallel": 2, "block_size": 64, "enforce_eager": True}
+    vllm = with_engine(name="vllm", vllm=faster)
+    assert vllm.slice(*traces) == with_engine(name="vllm").slice(*traces)
+    moved = {"concurrency": 2, "timeout": 5, "attempts": 2, "key_variable": "KEY"}
+
+    def server(url: str, name: str) -> Graph:
+        study = load_study("organism")
+        endpoints = {slug: {"url": url, "model": name} for slug in study.models}
+        return with_engine(name="server", server={**moved, "endpoints": endpoints})
+
+    here = server("http://127.0.0.1:1/v1", "m").slice(*traces)
+    assert here == server("https://gpu.example/v1", "m").slice(*traces)
+    assert here == with_engine(name="server").slice(*traces)
+    assert here != server("http://127.0.0.1:1/v1", "another").slice(*traces)
+    assert "KEY" not in str(here)
+
+
+def test_every_module_of_the_engines_counts_for_one_of_them() -> None:
+    folder = Path(find_spec("resources.engines").submodule_search_locations[0])  # type: ignore[union-attr, index]
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    counted = [*SHARED_CODE, *(name for own in ENGINE_CODE.values() for name in own)]
+    assert sorted(counted) == sorted(modules)
+
+
+def test_another_engines_code_makes_nothing_stale() -> None:
+    code = set(build_graph(load_study("organism")).step("base/probes").code)
+    assert "resources.engines.packed_probes" in code
+    assert not any("vllm" in module or "server" in module for module in code)
+    assert "resources.engines.vllm_worker" in with_engine(name="vllm").step("base/traces").code
