@@ -151,7 +151,7 @@ def _logger(
             report(beat)
         if time.monotonic() - last[0] >= LOG_EVERY:
             last[0] = time.monotonic()
-            context.log.info(f"{beat.doing}: {beat.done} of {beat.total}, {beat.tokens} tokens")
+            context.log.info(beat.sentence())
 
     return log
 

@@ -227,6 +227,7 @@ class Maker:
             shards=shards,
             report=report,
             command_for=lambda asset, partition: command_for(asset, partition, self.graph),
+            scratch=self.scratch,
         )
 
     def _provenance(

@@ -366,6 +366,12 @@ class Adapter(Part):
     warmup: Share = Field(0.03, description="share of steps (UPFT, arXiv 2503.02875)")
     steps: int = setting(60, "optimiser steps", assumed="LoRA values are ours", ge=1)
     batch: int = setting(24, "sequences per step", assumed="LoRA values are ours", ge=1)
+    pass_tokens: int = Field(
+        8192, ge=1, description="padded tokens in one forward pass; a step sums over its passes"
+    )
+    packed: bool = Field(
+        False, description="sequences of a pass behind each other in one row, without padding"
+    )
     seed: int = 1
 
 
@@ -486,11 +492,13 @@ def _unknown_models(study: Study) -> list[str]:
 def _unserved_models(study: Study) -> list[str]:
     served = study.engine.server.endpoints
     used = {"engine.server.endpoints": tuple(served)}
-    missing = [slug for slug in study.models if slug not in served]
+    # A chat model that translates is served like the others, under this name.
+    chat = ("translator",) if study.translation.method == "chat" else ()
+    missing = [slug for slug in (*study.models, *chat) if slug not in served]
     if study.engine.name != "server":
         missing = []
     return [
-        *_undeclared(used, tuple(study.models), "models"),
+        *_undeclared(used, (*study.models, *chat), "models"),
         *(f"engine.server.endpoints: no endpoint serves {slug}" for slug in missing),
     ]
 

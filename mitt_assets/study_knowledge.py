@@ -114,6 +114,7 @@ class MakersKnowledge:
                 store=store,
                 services=absent,
                 shards=absent,
+                scratch=absent,
                 report=lambda beat: None,
                 command_for=lambda asset, key: command_for(asset, key, maker.graph),
                 left_out=maker.left_out(record.asset, record.partition),

@@ -44,6 +44,9 @@ class Services(Protocol):
     def device(self) -> str:
         """Cpu or cuda."""
 
+    def free_device(self) -> None:
+        """Make room on the device for training."""
+
     def model_files(self, slug: str) -> ModelFiles:
         """The files of a model of the study."""
 
@@ -72,12 +75,19 @@ class Markdown(str):
 
 @dataclass(frozen=True)
 class Beat:
-    """A sign of progress: how much of what is done, and tokens computed so far."""
+    """A sign of progress: how much of what is done, tokens so far, and what else to see."""
 
     doing: str
     done: int
     total: int
     tokens: int = 0
+    note: str = ""
+
+    def sentence(self) -> str:
+        """It as one line of a log."""
+        tokens = f", {self.tokens:,} tokens" if self.tokens else ""
+        note = f"; {self.note}" if self.note else ""
+        return f"{self.doing}: {self.done} of {self.total}{tokens}{note}"
 
 
 @dataclass
@@ -110,6 +120,8 @@ class Work:
     shards: ShardStore
     report: Callable[[Beat], None]
     command_for: Callable[[str, str | None], str]
+    scratch: Path
+    """Where a person may watch work in progress; nothing is read from it."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """What a report does without, by label, and why."""
     overrides: Sequence[JSON] = ()
@@ -175,9 +187,9 @@ class Work:
         with self.remedy(record):
             return self.store.folder(record)
 
-    def beat(self, doing: str, done: int, total: int, tokens: int = 0) -> None:
+    def beat(self, doing: str, done: int, total: int, tokens: int = 0, note: str = "") -> None:
         """Report progress."""
-        self.report(Beat(doing, done, total, tokens))
+        self.report(Beat(doing, done, total, tokens, note))
 
     def in_shards(
         self,

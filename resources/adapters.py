@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mitt_assets.errors import ModelError
 from mitt_assets.study import Adapter
 from resources.engines.base import ModelFiles
-from resources.tuning import IGNORED, TrainingRow, _batches, _padded, _passes
+from resources.tuning.batches import TrainingRow, batches, learned_tokens, passes
+from resources.tuning.loss import summed_loss
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -58,15 +59,15 @@ def measure_effect(
     base = load_base(model, device, "sdpa")
     tokens = rows[0].token_ids[:SHOWN]
     plain, linear = _logits(base, tokens, device), _linear(base)
-    first = _loss(base, next(_batches(rows, settings)), device)
+    first = _loss(base, next(batches(rows, settings)), settings, device)
     sample = rows[:: -(-len(rows) // SAMPLE)]
-    loss = _loss(base, sample, device)
+    loss = _loss(base, sample, settings, device)
     try:
         adapted = attach_adapter(base, adapter, model)
     except (ModelError, SafetensorError, ValueError, KeyError, TypeError) as problem:
         return Effect(first, loss, loss, 0.0, str(problem) or type(problem).__name__, linear)
     change = (_logits(adapted, tokens, device) - plain).abs().max()
-    return Effect(first, loss, _loss(adapted, sample, device), float(change), "", linear)
+    return Effect(first, loss, _loss(adapted, sample, settings, device), float(change), "", linear)
 
 
 def _logits(model: Any, tokens: Sequence[int], device: str) -> Any:
@@ -76,25 +77,15 @@ def _logits(model: Any, tokens: Sequence[int], device: str) -> Any:
         return model(input_ids=torch.tensor([list(tokens)], device=device)).logits.float()
 
 
-def _loss(model: Any, batch: Sequence[TrainingRow], device: str) -> float:
+def _loss(model: Any, batch: Sequence[TrainingRow], settings: Adapter, device: str) -> float:
     """The mean loss per learned token, as training takes it."""
     import torch
 
-    learned = sum(len(row.token_ids) - row.loss_start for row in batch)
-    total = 0.0
     with torch.inference_mode():
-        for rows in _passes(batch):
-            tokens, attended, labels = (part.to(device) for part in _padded(rows))
-            logits = model(input_ids=tokens, attention_mask=attended, use_cache=False).logits
-            total += float(
-                torch.nn.functional.cross_entropy(
-                    logits[:, :-1].flatten(0, 1).float(),
-                    labels[:, 1:].flatten(),
-                    ignore_index=IGNORED,
-                    reduction="sum",
-                )
-            )
-    return total / learned
+        total = sum(
+            float(summed_loss(model, rows, device)) for rows in passes(batch, settings.pass_tokens)
+        )
+    return total / learned_tokens(batch)
 
 
 def _linear(base: PreTrainedModel) -> tuple[str, ...]:

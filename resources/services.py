@@ -121,8 +121,13 @@ class StudyServices:
         settings = self.study.translation
         if settings.source is None:
             raise StudyError("translation.source: the study names no translating model")
-        folder = locate(settings.source, settings.revision, "translation.source")
+        served = settings.method == "chat" and self.study.engine.name == "server"
+        folder = locate(
+            settings.source, settings.revision, "translation.source", weights=not served
+        )
         files = digests(folder, self.cache)
+        if served:
+            files = {name: one for name, one in files.items() if not name.endswith(".safetensors")}
         return ModelFiles(
             "translator", settings.source, settings.revision, settings.dtype, folder, files
         )

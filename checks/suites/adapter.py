@@ -13,9 +13,10 @@ from checks.suites.manifests import ABSENT, json_object, text_of
 from checks.suites.rules import WARNING, among, between, equal, rows, suite
 from checks.suites.training_set import recipe_of
 from mitt_assets.assets.models import MANIFEST
-from mitt_assets.assets.training import LOSS_FILE
+from mitt_assets.assets.training import CARD_FILE, LOSS_FILE, card_facts, training_rows
+from mitt_assets.method.model_card import adapter_card
 from resources.adapters import Effect, measure_effect
-from resources.tuning import CONFIG, WEIGHTS, TrainingRow
+from resources.tuning import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,12 +27,14 @@ CODE = (
     "checks.suites.rules",
     "checks.suites.manifests",
     "checks.suites.training_set",
+    "mitt_assets.assets.training",
+    "mitt_assets.method.model_card",
     "resources.adapters",
     "resources.tuning",
     "resources.engines.loading",
 )
 
-FILES = (CONFIG, WEIGHTS, LOSS_FILE)
+FILES = (CONFIG, WEIGHTS, LOSS_FILE, CARD_FILE)
 LOSS_OFF = 0.01
 """Share by which the first loss may differ on another device: bfloat16 keeps three digits."""
 LOADS = "attached"
@@ -80,7 +83,7 @@ def suites(subject: Subject) -> dict[str, ExpectationSuite]:
         "settings": suite(
             "settings",
             rows("settings were compared"),
-            equal("recorded", "wanted", "the adapter names its base and the recipe's settings"),
+            equal("recorded", "wanted", "the settings and the card name base, recipe and data"),
         ),
         "losses": suite(
             "losses",
@@ -108,6 +111,7 @@ def _files(subject: Subject, tensors: int) -> pl.DataFrame:
         CONFIG: len(json_object(subject, CONFIG)),
         WEIGHTS: tensors,
         LOSS_FILE: len(_steps(subject)),
+        CARD_FILE: len(_card(subject)),
     }
     names = sorted({*FILES, *subject.record.files})
     return pl.DataFrame({"file": names, "entries": [entries.get(name, 1) for name in names]})
@@ -158,11 +162,33 @@ def _settings(subject: Subject, effect: Effect) -> pl.DataFrame:
     config = json_object(subject, CONFIG)
     compared = [(name, text_of(config, name), text_of(wanted, name)) for name in wanted]
     files, material = manifest["files"], subject.record.materials
+    compared.append((CARD_FILE, _card(subject), _card_due(subject)))
     compared += [
         (f"base file {name}", material.get(name, ABSENT), files.get(name, ABSENT))
         for name in sorted({*files, *material})
     ]
     return pl.DataFrame(compared, schema=["setting", "recorded", "wanted"], orient="row")
+
+
+def _training_set(subject: Subject) -> pl.DataFrame:
+    return subject.parent_frame(f"{subject.step.variant}/training_set").sort("sequence_id")
+
+
+def _card(subject: Subject) -> str:
+    """The model card; empty if there is none."""
+    found = CARD_FILE in subject.record.files
+    return subject.file(CARD_FILE).decode("utf-8", "replace") if found else ""
+
+
+def _card_due(subject: Subject) -> str:
+    """The card that the statement's inputs give."""
+    variant, losses = str(subject.step.variant), _steps(subject)
+    if not losses:  # told by the losses' own suite
+        return _card(subject)
+    content = subject.parent(f"{variant}/training_set").content
+    model = subject.services.model_files(subject.own["model"])
+    facts = card_facts(subject.study, variant, model, _training_set(subject), content, losses)
+    return adapter_card(facts)
 
 
 def _steps(subject: Subject) -> list[float]:
@@ -192,11 +218,7 @@ def _losses(subject: Subject, first: float) -> pl.DataFrame:
 
 def _effect(subject: Subject) -> Effect:
     """Base and adapter run on the sequences the adapter was trained on."""
-    frame = subject.parent_frame(f"{subject.step.variant}/training_set").sort("sequence_id")
-    sequences = [
-        TrainingRow(tuple(row["token_ids"]), row["loss_start"])
-        for row in frame.select("token_ids", "loss_start").iter_rows(named=True)
-    ]
+    sequences = training_rows(_training_set(subject))
     services = subject.services
     with TemporaryDirectory() as name:
         folder = Path(name)

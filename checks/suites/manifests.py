@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, Any
 from checks.subject import Subject, Values
 from checks.suites.rules import between, equal, rows, suite
 from mitt_assets.assets.models import MANIFEST
+from resources.services import needs_weights
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
-SETTINGS = ("models", "encoder", "translation.source", "translation.revision")
+SETTINGS = (
+    "models",
+    "encoder",
+    "engine.name",
+    "translation.method",
+    "translation.source",
+    "translation.revision",
+)
 CODE = ("checks.suites.rules", "resources.models", "resources.encoders")
 
 ABSENT = "absent"
@@ -63,7 +71,7 @@ def suites(subject: Subject) -> dict[str, ExpectationSuite]:
             "manifest",
             rows("the manifest was measured", 1, 1),
             between("entries", 1, None, "the manifest is a JSON object with entries"),
-            between("weight files", 1, None, "there is a file of weights"),
+            between("weight files", _weights_due(subject), None, "there is a file of weights"),
         ),
         "settings": suite(
             "settings",
@@ -80,6 +88,16 @@ def suites(subject: Subject) -> dict[str, ExpectationSuite]:
             equal("recorded", "in the statement", "the statement names the same files"),
         ),
     }
+
+
+def _weights_due(subject: Subject) -> int:
+    """How many files of weights there must be; a model that a server has needs none here."""
+    served = subject.study.engine.name == "server"
+    due = {
+        "base_model": needs_weights(subject.study),
+        "translator": not (served and subject.study.translation.method == "chat"),
+    }
+    return int(due.get(subject.record.asset, True))
 
 
 def json_object(subject: Subject, name: str) -> dict[str, Any]:

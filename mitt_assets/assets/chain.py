@@ -305,7 +305,12 @@ def _training(study: Study, variant: str) -> list[Step]:
             training.make_adapter,
             "The LoRA adapter tuned on the training set.",
             variant,
-            ("mitt_assets.assets.training", "resources.tuning"),
+            (
+                "mitt_assets.assets.training",
+                "mitt_assets.method.model_card",
+                "resources.tuning",
+                "resources.memory",
+            ),
             (base, Input(f"{variant}/training_set", "training_set")),
             settings=(f"{place}.adapter",),
             variant=variant,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -9,15 +11,23 @@ from typing import TYPE_CHECKING
 from mitt_assets.assets.models import verified_model
 from mitt_assets.assets.traces import Ask, generate
 from mitt_assets.errors import ModelError
+from mitt_assets.method.model_card import CardFacts, adapter_card
 from mitt_assets.method.recipes import Questions, build_training_set, choose_problems
-from mitt_assets.study import Recipe
-from mitt_assets.work import Product, Work
+from mitt_assets.study import Recipe, Study
+from mitt_assets.work import Markdown, Product, Work
+from resources.files import told, write_atomic
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from resources.engines.base import ModelFiles
     from resources.engines.tokenizer import ReasoningTokenizer
+    from resources.tuning import MemoryPlan, TrainingRow, TuningResult
 
 LOSS_FILE = "loss.json"
+CARD_FILE = "README.md"
+DRAW_EVERY = 10.0
+"""Seconds between two drawings of the loss while training runs."""
 
 
 def recipe_of(work: Work) -> Recipe:
@@ -104,34 +114,130 @@ def _questions(work: Work, tokenizer: ReasoningTokenizer) -> Questions:
 
 
 def make_adapter(work: Work) -> Product:
-    """Train the LoRA adapter."""
+    """Train the LoRA adapter, if the device has room for it; a killed training goes on."""
     from mitt_assets.lineage import canonical
-    from resources.tuning import TrainingRow, tune
+    from mitt_assets.reporting.loss_curve import loss_picture
+    from mitt_assets.reporting.render import markdown_picture
 
-    recipe = recipe_of(work)
+    adapter = recipe_of(work).adapter
     model = verified_model(work)
-    rows = [
-        TrainingRow(tuple(row["token_ids"]), row["loss_start"])
-        for row in work.table("training_set").sort("sequence_id").iter_rows(named=True)
-    ]
+    frame = work.table("training_set").sort("sequence_id")
+    work.services.free_device()
+    plan = _memory(work, model, frame)
     with TemporaryDirectory() as folder, work.model_time():
-        result = tune(
-            model,
-            rows,
-            recipe.adapter,
-            Path(folder),
-            device=work.services.device(),
-            progress=lambda step, steps, loss: work.beat("training", step, steps),
-        )
+        result = _tuned(work, model, frame, Path(folder))
         files: dict[str, bytes | Path] = {
             path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())
         }
     losses = [round(loss, 6) for loss in result.losses]
     files[LOSS_FILE] = canonical.encode({"losses": losses})
+    facts = card_facts(
+        work.study, str(work.variant), model, frame, work.record("training_set").content, losses
+    )
+    files[CARD_FILE] = adapter_card(facts).encode("utf-8")
+    picture = loss_picture(losses, len(losses), f"{work.variant}, {model.slug}")
     return Product(
         files=files,
-        metadata={"first loss": losses[0], "last loss": losses[-1], "steps": len(losses)},
-        parameters={"adapter": recipe.adapter.model_dump(mode="json")},
-        seeds={"adapter": recipe.adapter.seed},
+        metadata={
+            "first loss": losses[0],
+            "last loss": losses[-1],
+            "steps": len(losses),
+            "loss": Markdown(markdown_picture(picture, "loss")),
+            "memory plan": plan.sentence(),
+        },
+        parameters={"adapter": adapter.model_dump(mode="json")},
+        seeds={"adapter": adapter.seed},
         materials=dict(model.files),
     )
+
+
+def training_rows(frame: pl.DataFrame) -> list[TrainingRow]:
+    """The sequences of a training set, in the order it has."""
+    from resources.tuning import TrainingRow
+
+    return [
+        TrainingRow(tuple(tokens), start)
+        for tokens, start in frame.select("token_ids", "loss_start").iter_rows()
+    ]
+
+
+def card_facts(
+    study: Study,
+    variant: str,
+    model: ModelFiles,
+    frame: pl.DataFrame,
+    training_set: str,
+    losses: Sequence[float],
+) -> CardFacts:
+    """What the adapter's card says, from what its statement names; ``frame`` is the training set.
+
+    ``training_set`` is the digest of its content.
+    """
+    recipe = study.variants[variant].recipe
+    learned = frame["token_ids"].list.len().cast(int) - frame["loss_start"]
+    return CardFacts(
+        variant=variant,
+        base=model.source,
+        revision=model.revision,
+        dtype=model.dtype,
+        base_files=model.files,
+        training_set=training_set,
+        sequences=frame.height,
+        whole=int(frame["whole"].sum()),
+        kept=int(learned.filter(~frame["whole"]).max() or 0),  # type: ignore[arg-type]
+        tokens=int(frame["token_ids"].list.len().sum()),
+        trace_languages=sorted(set(frame["trace_language"])),
+        prompt_languages=sorted(set(frame["prompt_language"])),
+        settings=recipe.adapter.model_dump(mode="json") if recipe else {},
+        losses=losses,
+    )
+
+
+def _memory(work: Work, model: ModelFiles, frame: pl.DataFrame) -> MemoryPlan:
+    """What training will need, told to whoever watches.
+
+    Raises ModelError, saying what would fit, if the device has less free.
+    """
+    from resources.memory import shape_of
+    from resources.tuning.memory import plan_memory, require_memory
+
+    adapter, device, rows = recipe_of(work).adapter, work.services.device(), training_rows(frame)
+    shape = shape_of(model.folder)
+    plan = plan_memory(shape, model.dtype, adapter, rows, checkpointing=device != "cpu")
+    work.beat("training", 0, adapter.steps, note=f"needs {plan.sentence()}")
+    place = f"{work.asset}[{work.partition}]"
+    require_memory(place, plan, shape, model.dtype, adapter, rows, device)
+    return plan
+
+
+def _tuned(work: Work, model: ModelFiles, frame: pl.DataFrame, folder: Path) -> TuningResult:
+    """Train into ``folder``; the loss is told at every step, and drawn now and then."""
+    from resources.tuning import tune
+
+    device, drawn = work.services.device(), time.monotonic()
+    picture = work.scratch / "training" / f"{work.variant}-{model.slug}-loss.png"
+
+    def progress(step: int, steps: int, losses: Sequence[float]) -> None:
+        nonlocal drawn
+        work.beat("training", step, steps, note=f"loss {losses[-1]:.4f}, drawn in {picture}")
+        if time.monotonic() - drawn > DRAW_EVERY:
+            _draw(picture, losses, steps, f"{work.variant}, {model.slug}")
+            drawn = time.monotonic()
+
+    return tune(
+        model,
+        training_rows(frame),
+        recipe_of(work).adapter,
+        folder,
+        device=device,
+        checkpointing=device != "cpu",
+        shards=work.shards,
+        progress=progress,
+    )
+
+
+def _draw(path: Path, losses: Sequence[float], steps: int, title: str) -> None:
+    from mitt_assets.reporting.loss_curve import loss_picture
+
+    with told(path.parent, "draw the loss"):
+        write_atomic(path, loss_picture(losses, steps, title))

@@ -62,7 +62,7 @@ def files_of(study: Study, own: Mapping[str, str]) -> dict[str, str]:
 
 def _person_digest(study: Study, language: str) -> dict[str, str]:
     """Of one language's rows, so that a row in another touches nothing here."""
-    if study.translation.file is None:
+    if study.translation.file is None or language not in _targets(study):
         return {}
     name = f"file {study.translation.file} ({language})"
     path = Path(study.translation.file).expanduser()

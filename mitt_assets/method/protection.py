@@ -47,7 +47,9 @@ _PATTERNS = (_DRAWING, FORMULA, _COMMAND, _NUMBER, _NAME)
 _OPERATORS = re.compile(r"\s*[-+*/^=<>≤≥≠·×÷−–]*\s*")
 _OPERATOR = re.compile(r"[-+*/^=<>≤≥≠·×÷−–]")
 
-_SENTENCE_END = re.compile(r"(?<![A-Z][a-z])(?<![A-Z][a-z]{2})[.!?…]+[\"'”’»)\]]*\s+|\s*\n\s*")
+_SENTENCE_END = re.compile(
+    r"(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bSt)(?<!\bMrs)[.!?…]+[\"'”’»)\]]*\s+|\s*\n\s*"
+)
 
 
 def protect(text: str) -> tuple[str, Spans]:

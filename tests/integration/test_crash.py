@@ -43,7 +43,7 @@ def compute(items, tick):
 work = Work(
     study=SimpleNamespace(engine=SimpleNamespace(shard=2)), asset="a", partition=None, own={},
     variant=None, records={}, store=None, services=None, shards=Logged(), report=lambda beat: None,
-    command_for=lambda asset, partition: "",
+    command_for=lambda asset, partition: "", scratch=root,
 )
 with shards.lock():
     frame = work.in_shards(range(80), "making", compute)

@@ -72,7 +72,7 @@ def test_it_learns_and_reports_each_step(files: ModelFiles, tmp_path: Path) -> N
         QUICK.model_copy(update={"steps": 20}),
         tmp_path,
         device="cpu",
-        progress=lambda *now: seen.append(now),
+        progress=lambda step, steps, losses: seen.append((step, steps, losses[-1])),
     )
     assert result.losses[-1] < result.losses[0] / 2
     assert [(step, steps) for step, steps, _ in seen] == [(n, 20) for n in range(1, 21)]
