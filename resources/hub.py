@@ -77,6 +77,24 @@ def snapshot(
     return _fetched(kind, source, revision, place, patterns)
 
 
+def here(
+    kind: Kind,
+    source: str,
+    revision: str | None,
+    *,
+    patterns: Sequence[str],
+    lacking: Callable[[Path], Sequence[str]] = lambda folder: (),
+) -> Path | None:
+    """The folder of a repository that is whole in the local cache, else None; nothing is asked."""
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = _folder(kind, source, revision, patterns, local=True)
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    return None if lacking(folder) else folder
+
+
 def commit_of(kind: Kind, source: str, revision: str | None, place: str) -> str:
     """The commit that ``revision`` (the main branch if empty) is on the hub now.
 

@@ -73,6 +73,16 @@ def locate(source: str, revision: str | None, place: str, *, weights: bool = Tru
     return hub.snapshot("model", source, revision, place=place, patterns=patterns, lacking=lacking)
 
 
+def here(source: str, revision: str | None, place: str) -> Path | None:
+    """The folder of a model that is whole on this machine; None where it would be fetched.
+
+    Raises ModelError for what is neither a folder nor a hub id.
+    """
+    if not hub.is_repository(source):
+        return locate(source, revision, place)
+    return hub.here("model", source, revision, patterns=_PATTERNS, lacking=stored.lacking)
+
+
 def _no_config(folder: Path) -> list[str]:
     return [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
 

@@ -60,7 +60,7 @@ class StudyServices:
 
     def free_device(self) -> None:
         """Make room on the device for training: vLLM keeps most of its memory while it runs."""
-        if self._engine is not None:
+        if self._engine is not None and self.device() != "cpu":
             self._engine.close()
 
     def model_files(self, slug: str) -> ModelFiles:

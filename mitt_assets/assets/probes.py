@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mitt_assets.assets.measured import Measured
 from mitt_assets.assets.models import adapter_folder, verified_model
 from mitt_assets.method.probing import (
     PlannedProbe,
@@ -32,6 +33,7 @@ def make_probes(work: Work) -> Product:
     tokenizer = work.services.tokenizer(model)
     engine = work.services.engine()
     engine.load(model, adapter_folder(work))
+    measured = Measured(work, engine)
     questions = {
         row["translation_id"]: row for row in work.table("translations").iter_rows(named=True)
     }
@@ -48,9 +50,10 @@ def make_probes(work: Work) -> Product:
             "probes": frame.height,
             "accuracy at the end": terminal["correct"].mean(),
             "share without an answer": frame["answer"].is_null().mean(),
+            **measured.metadata(),
         },
         parameters={"engine": engine.describe()},
-        materials=dict(model.files),
+        materials=engine.materials(model),
     )
 
 

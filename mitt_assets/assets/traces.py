@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mitt_assets.assets.measured import Measured
 from mitt_assets.assets.models import adapter_folder, verified_model
 from mitt_assets.errors import MissingInputError
 from mitt_assets.method.forcing import ForcedTrace, ForcingSettings, Prompt, force_budget
@@ -50,6 +51,7 @@ def generate(work: Work, asks: Sequence[Ask], waits: int, purpose: str) -> Produ
     tokenizer = work.services.tokenizer(model)
     engine = work.services.engine()
     engine.load(model, adapter_folder(work))
+    measured = Measured(work, engine)
 
     def compute(shard: Sequence[Ask], tick: Tick) -> pl.DataFrame:
         return _shard(work, engine, tokenizer, shard, waits, purpose, tick)
@@ -61,10 +63,11 @@ def generate(work: Work, asks: Sequence[Ask], waits: int, purpose: str) -> Produ
         metadata={
             "traces": frame.height,
             "mean thinking tokens": frame["think_tokens"].sum() / max(1, frame.height),
+            **measured.metadata(),
         },
         parameters={"engine": engine.describe(), "sampling": generation.model_dump(mode="json")},
         seeds={"generation": generation.seed},
-        materials=dict(model.files),
+        materials=engine.materials(model),
     )
 
 

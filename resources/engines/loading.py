@@ -26,14 +26,18 @@ _Shapes = dict[str, tuple[int, ...]]
 def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel:
     """The causal language model in ``model.folder``, ready for inference on ``device``.
 
-    Raises ModelError if there is none or transformers cannot read it as one.
+    Raises ModelError if there is none, transformers cannot read it as one or the device cannot
+    compute in its dtype.
     """
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
+    from resources.gpu import check_dtype
+
     check_folder(model)
     read_config(model)
+    check_dtype(device, model.dtype, f"models.{model.slug}.dtype")
     check_memory(model, device)
     disable_progress_bar()  # type: ignore[no-untyped-call]
     reader: Any = AutoModelForCausalLM  # its type says nothing of output_loading_info

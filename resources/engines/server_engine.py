@@ -273,6 +273,16 @@ class ServerEngine(TraceEngine):
                 f"{place}: token {wrong[0]} is outside the vocabulary (0 to {vocabulary - 1}) of "
                 f"{self._endpoint.model}: the server serves another model than the study names"
             )
+        if len(tokens) > request.max_tokens:
+            raise ModelError(
+                f"{place}: {len(tokens)} tokens, where {request.max_tokens} were allowed: the "
+                "server does not keep max_tokens"
+            )
+        if len(tokens) < request.max_tokens and not (tokens and tokens[-1] in request.stop):
+            raise ModelError(
+                f"{place}: {len(tokens)} of {request.max_tokens} tokens without a stop token: the "
+                "server ends completions by itself (ignore_eos, stop_token_ids are not kept)"
+            )
         if choice.get("prompt_token_ids", list(request.tokens)) != list(request.tokens):
             raise ModelError(
                 f"{place}: the server changed the prompt; it must take tokens as they are"

@@ -61,10 +61,18 @@ class ReasoningTokenizer:
 
     def render(self, question: str, instruction: str) -> str:
         """The prompt as text: the chat template around the question, the thought opened once."""
+        from jinja2 import TemplateError
+
         content = f"{question}\n{instruction}" if instruction else question
-        rendered = self._library.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-        )
+        try:
+            rendered = self._library.apply_chat_template(
+                [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+            )
+        except TemplateError as problem:
+            raise ModelError(
+                f"chat template of {self.folder.name}: {problem}. It cannot render one question;"
+                " mend chat_template in its tokenizer_config.json or chat_template.jinja"
+            ) from problem
         return _opened(str(rendered))
 
     def prompt(self, question: str, instruction: str) -> list[int]:
@@ -151,7 +159,14 @@ def _load(folder: Path) -> PreTrainedTokenizerFast:
 
     if not (folder / "tokenizer.json").is_file():
         raise ModelError(f"{folder} has no tokenizer.json: a fast tokenizer is needed")
-    library: Any = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    library: Any
+    try:
+        library = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    except Exception as problem:  # the library raises nothing narrower
+        raise ModelError(
+            f"the tokenizer in {folder} cannot be read ({type(problem).__name__}: {problem});"
+            " fetch tokenizer.json and tokenizer_config.json again"
+        ) from problem
     if not getattr(library, "chat_template", None):
         raise ModelError(
             f"tokenizer of {folder.name} has no chat template: choose the instruct or reasoning "

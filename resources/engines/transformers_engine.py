@@ -127,6 +127,12 @@ class TransformersEngine(TraceEngine):
             said["memory_note"] = f"batches halved {self._halved} times for lack of device memory"
         return said
 
+    def memory_peak(self) -> int:
+        """The most bytes tensors have taken on the device, or this process in memory, so far."""
+        from resources.gpu import memory_peak
+
+        return memory_peak(self.device)
+
     def close(self) -> None:
         """Forget the model and free the device."""
         import gc

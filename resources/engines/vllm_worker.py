@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import socket
 import sys
 import time
@@ -92,12 +91,9 @@ class Host:
 
     def memory(self) -> Message:
         """Bytes this process has held at most, on the device or (on a CPU) in memory."""
-        if self._device == "cpu":
-            kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            return {"bytes": kilobytes * 1024}
-        import torch
+        from resources.gpu import memory_peak
 
-        return {"bytes": torch.cuda.max_memory_reserved()}
+        return {"bytes": memory_peak(self._device)}
 
     def _that_fit(self, requests: list[Message]) -> Iterator[list[Message]]:
         """Traces whose keys and values stay cached while all their prefixes are answered."""

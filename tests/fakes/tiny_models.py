@@ -18,11 +18,13 @@ def tiny_model(
     *,
     shared_heads: int = 4,
     layers: int = 2,
+    width: int = 32,
     seed: int = 0,
     **settings: Any,
 ) -> ModelFiles:
     """A random ``family`` model with 4 heads over ``shared_heads`` key-value heads in ``folder``.
 
+    vLLM's attention wants heads of 32 or more, so a ``width`` of 128.
     Weights are drawn wide, so that greedy answers vary instead of repeating one token.
     """
     import torch
@@ -31,7 +33,7 @@ def tiny_model(
     config = AutoConfig.for_model(
         family,
         vocab_size=VOCABULARY,
-        hidden_size=32,
+        hidden_size=width,
         num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=shared_heads,
@@ -60,7 +62,9 @@ def greedy_afresh(files: ModelFiles, tokens: tuple[int, ...], count: int) -> tup
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(files.folder, attn_implementation="eager").eval()
+    model = AutoModelForCausalLM.from_pretrained(
+        files.folder, attn_implementation="eager", dtype=getattr(torch, files.dtype)
+    ).eval()
     sequence = list(tokens)
     with torch.inference_mode():
         for _ in range(count):

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from mitt_assets import cli
 from mitt_assets.commands import ui
-from mitt_assets.commands.study import trace_counts
+from mitt_assets.costs.amounts import traces_of
 from mitt_assets.errors import StorageError, StudyError
 from mitt_assets.study_file import load_study, parse
 
@@ -107,7 +107,8 @@ class TestStudy:
         monkeypatch.chdir(tmp_path)
         assert "Wrote mine.yaml" in call("study", "new", "mine")
         text = call("study", "validate", "mine.yaml")
-        assert "40 for evaluation, 48 for training" in text
+        assert "Problems for evaluation: 40, in en, tl." in text
+        assert "Problems for training: 48, in en, tl." in text
         assert "320 for evaluation, 48 to train on" in text
         assert "generation.samples = 2" in text
         assert "The study is valid." in text
@@ -156,7 +157,7 @@ class TestStudy:
         counts = {"evaluation": 120, "training": recipe.problems or 50}
         # 120 x 2 samples x 4 models x 6 languages x 6 variants; mitt, mitt_source and
         # english_full_trace train on English traces, own_prefix on those of six languages.
-        assert trace_counts(study, counts) == (34_560, counts["training"] * 4 * (1 + 1 + 1 + 6))
+        assert traces_of(study, counts) == (34_560, counts["training"] * 4 * (1 + 1 + 1 + 6))
 
 
 class TestPrompt:

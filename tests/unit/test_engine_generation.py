@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mitt_assets.errors import ModelError
 from mitt_assets.method.requests import Branch, ProbeRequest, Request, Sampling
 from resources.engines.base import ModelFiles
 from resources.engines.transformers_engine import TransformersEngine
-from tests.fakes.tiny_models import CONTEXT, FAMILIES, VOCABULARY, greedy_afresh, tiny_model
+from tests.fakes.tiny_models import FAMILIES, VOCABULARY, greedy_afresh, tiny_model
 
 GREEDY = Sampling(temperature=0.0, top_p=1.0)
 WARM = Sampling(temperature=0.9, top_p=0.95)
@@ -62,25 +61,6 @@ def test_a_draw_depends_on_neither_order_nor_company(engine: TransformersEngine)
     assert together == backwards == alone
 
 
-def test_other_seeds_draw_other_tokens(engine: TransformersEngine) -> None:
-    requests = [Request((5, 6), seed, 20, ()) for seed in range(8)]
-    assert len({c.tokens for c in engine.generate(requests, WARM)}) == 8
-
-
-def test_a_stop_token_ends_a_row_and_is_its_last(engine: TransformersEngine) -> None:
-    free = engine.generate([Request((3, 4), 7, 40, ())], WARM)[0].tokens
-    stop = free[12]
-    cut = engine.generate([Request((3, 4), 7, 40, (stop, 60))], WARM)[0]
-    assert cut.stopped
-    assert cut.tokens == free[: free.index(stop) + 1]
-
-
-def test_limits_are_kept_and_none_is_none(engine: TransformersEngine) -> None:
-    requests = [Request((3,), 1, limit, ()) for limit in (0, 1, 30)]
-    assert [len(c.tokens) for c in engine.generate(requests, WARM)] == [0, 1, 30]
-    assert engine.generate([], WARM) == []
-
-
 def test_a_trace_longer_than_the_first_buffer_is_the_same_as_one_that_fits(
     engine: TransformersEngine, model: ModelFiles
 ) -> None:
@@ -98,27 +78,6 @@ def test_progress_counts_requests_and_tokens_and_never_goes_back(
     asked = [r for r in requests if r.max_tokens]
     prompts = sum(len(r.tokens) - 1 for r in asked)
     assert seen[-1] == (len(asked), prompts + sum(len(c.tokens) for c in made))
-
-
-@pytest.mark.parametrize(
-    ("request_", "message"),
-    [
-        (Request((3, VOCABULARY), 5, 4, ()), r"request 1 \(seed 5\) holds token 61"),
-        (Request((3, -1), 5, 4, ()), "holds token -1"),
-        (Request((), 5, 4, ()), "no tokens"),
-        (Request((3,), 5, CONTEXT, ()), "context is 1024"),
-    ],
-)
-def test_requests_that_cannot_be_served_are_named(
-    engine: TransformersEngine, request_: Request, message: str
-) -> None:
-    with pytest.raises(ModelError, match=message):
-        engine.generate([Request((1,), 1, 1, ()), request_], WARM)
-
-
-def test_without_a_model_the_engine_says_so() -> None:
-    with pytest.raises(ModelError, match="call load first"):
-        TransformersEngine("cpu").generate([], WARM)
 
 
 def test_a_sliding_window_model_generates_rightly_and_probes_naively(tmp_path: Path) -> None:

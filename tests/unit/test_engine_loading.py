@@ -84,11 +84,6 @@ def test_an_adapter_of_other_width_or_for_other_layers_is_refused(
         engine.load(files, tmp_path)
 
 
-def test_an_adapter_folder_without_its_files_is_refused(files: ModelFiles, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no adapter_config.json"):
-        TransformersEngine("cpu").load(files, tmp_path)
-
-
 def test_a_missing_folder_is_named(files: ModelFiles, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"model llama .*no folder .*gone"):
         TransformersEngine("cpu").load(replace(files, folder=tmp_path / "gone"), None)

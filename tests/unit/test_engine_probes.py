@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mitt_assets.errors import ModelError
 from mitt_assets.method.requests import Branch, ProbeRequest
 from resources.engines.base import ModelFiles
 from resources.engines.transformers_engine import TransformersEngine
@@ -126,18 +125,3 @@ def test_progress_ends_with_every_request(packed: TransformersEngine) -> None:
     packed.probe([request, request], lambda *now: seen.append(now))
     assert seen == sorted(seen)
     assert seen[-1] == (2, 2 * (5 + 3 + 2))
-
-
-@pytest.mark.parametrize(
-    ("branch", "message"),
-    [
-        (Branch(4, (1,)), "branch at 4: the trace has 3 tokens"),
-        (Branch(2, ()), "suffix of probe request 0, branch at 2 has no tokens"),
-        (Branch(2, (99,)), "holds token 99"),
-    ],
-)
-def test_branches_that_cannot_be_served_are_named(
-    packed: TransformersEngine, branch: Branch, message: str
-) -> None:
-    with pytest.raises(ModelError, match=message):
-        packed.probe([ProbeRequest((1,), (1, 2, 3), (branch,), 2, ())])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mitt_assets.errors import ModelError
 from resources.engines.tokenizer import ReasoningTokenizer
+from tests.fakes.paper_models import FAMILIES, paper_tokenizer
 
 BOS, EOS = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>"
 PLAIN = "{{ bos_token }}Q: {{ messages[0]['content'] }} A: "
@@ -137,3 +138,99 @@ def test_a_tokenizer_without_template_or_file_is_refused(tmp_path: Path) -> None
         ReasoningTokenizer(saved(tmp_path, template=None))
     with pytest.raises(ModelError, match=r"no tokenizer\.json"):
         ReasoningTokenizer(tmp_path / "nowhere")
+
+
+def test_a_template_that_cannot_render_or_a_file_cut_off_is_refused(tmp_path: Path) -> None:
+    broken = saved(
+        tmp_path / "broken", template="{{ messages[0]['content'] }}{{ raise_exception('no') }}"
+    )
+    with pytest.raises(ModelError, match=r"chat template of broken: no\. .*mend chat_template"):
+        ReasoningTokenizer(broken).prompt("a", "")
+    cut = saved(tmp_path / "cut") / "tokenizer.json"
+    cut.write_bytes(cut.read_bytes()[:200])
+    with pytest.raises(
+        ModelError, match=r"tokenizer in .*cut cannot be read .*fetch tokenizer\.json"
+    ):
+        ReasoningTokenizer(tmp_path / "cut")
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def paper(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tokenizer of the paper's Qwen2 or Llama, with the traps of its files."""
+    return paper_tokenizer(tmp_path_factory.mktemp("paper") / request.param, request.param)
+
+
+QUESTION = f"What is 123 + 45?\nNgười ta hỏi: {VIETNAMESE}"
+
+
+class TestThePapersTokenizers:
+    def test_text_is_cut_as_the_models_own_file_says(self, paper: Path) -> None:
+        """Labelled as a Llama tokenizer, a byte-level one loses its spaces in AutoTokenizer."""
+        from tokenizers import Tokenizer
+
+        as_published = Tokenizer.from_file(str(paper / "tokenizer.json"))
+        ours = ReasoningTokenizer(paper)
+        ids = ours.encode(QUESTION)
+        assert ids == as_published.encode(QUESTION, add_special_tokens=False).ids
+        assert ours.decode(ids) == QUESTION
+        assert ours.decode_with_offsets(ids)[0] == QUESTION
+
+    def test_the_thought_is_opened_once_and_bos_stands_once(self, paper: Path) -> None:
+        tokenizer = ReasoningTokenizer(paper)
+        ids = tokenizer.prompt(QUESTION, "Reason.")
+        bos = tokenizer.encode(BOS)[0]
+        assert ids.count(bos) == 1
+        assert ids[0] == bos
+        assert ids.count(tokenizer.think_open) == 1
+        assert tokenizer.think_close not in ids
+        rendered = tokenizer.decode(ids)
+        assert rendered == f"{BOS}<｜User｜>{QUESTION}\nReason.<｜Assistant｜><think>\n"
+        assert tokenizer.encode(rendered) == ids
+
+    def test_training_rows_keep_the_reasoning_that_the_template_would_take_out(
+        self, paper: Path
+    ) -> None:
+        tokenizer = ReasoningTokenizer(paper)
+        thought, answer = "So 123 + 45 = 168.\n", "\n\n\\boxed{168}"
+        turn = {"role": "assistant", "content": f"<think>\n{thought}</think>{answer}"}
+        rendered = str(tokenizer._library.apply_chat_template([turn], tokenize=False))
+        assert thought not in rendered, "the trap is there"
+        rows = training_rows(tokenizer, thought, answer)
+        prompt = tokenizer.render("Q?", "")
+        whole = f"{prompt}{thought}</think>{answer}{EOS}"
+        assert [tokenizer.decode(ids) for ids in rows] == [f"{prompt}So 123", whole]
+        for ids in rows:
+            assert ids.count(tokenizer.think_open) == 1
+            assert ids.count(tokenizer.encode(BOS)[0]) == 1
+
+
+def training_rows(tokenizer: ReasoningTokenizer, thought: str, answer: str) -> list[list[int]]:
+    """The training set of one trace: its first tokens, and the whole of it."""
+    import polars as pl
+
+    from mitt_assets.method.recipes import Questions, build_training_set
+    from mitt_assets.study import Recipe
+    from mitt_assets.tables import TRACES, TRANSLATIONS
+
+    ids = [*tokenizer.encode(thought), tokenizer.think_close, *tokenizer.encode(answer)]
+    kept = len(tokenizer.encode("So 123"))
+    trace = {
+        **dict.fromkeys(TRACES.names, ""),
+        **{"trace_id": "t", "translation_id": "q", "problem_id": "p", "language": "en"},
+        **{"sample": 0, "seed": 0, "prompt_tokens": 3, "think_ends": [], "offsets": []},
+        **{"token_ids": ids, "think_tokens": len(tokenizer.encode(thought)), "prefix_tokens": 0},
+        "finish_reason": "stop",
+    }
+    question = {**dict.fromkeys(TRANSLATIONS.names, ""), "translation_id": "q", "problem_id": "p"}
+    frame = build_training_set(
+        {"en": pl.DataFrame([trace], schema=TRACES.schema())},
+        Questions(
+            translations={"en": pl.DataFrame([question], schema=TRANSLATIONS.schema())},
+            prompts={"q": tokenizer.prompt("Q?", "")},
+            duplicate_keys={"p": "key"},
+            evaluation_keys=set(),
+        ),
+        Recipe.model_validate({"cut": {"tokens": kept}, "whole_share": 0.5}),
+        tokenizer.eos,
+    )
+    return [list(row["token_ids"]) for row in frame.sort("whole").iter_rows(named=True)]

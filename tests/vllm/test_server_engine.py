@@ -1,0 +1,98 @@
+"""The server engine against a real vLLM server on loopback."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from mitt_assets.errors import ModelError
+from mitt_assets.method.requests import Request
+from mitt_assets.study import Endpoint, Server
+from resources.engines.base import ModelFiles
+from resources.engines.server_client import ServerClient
+from resources.engines.server_engine import ServerEngine
+from tests.engines.contract import GREEDY, EngineContract, Ground, Open
+from tests.vllm.conftest import BY_FAMILY
+from tests.vllm.served import Served
+
+
+@pytest.fixture(scope="module")
+def served(
+    model: tuple[ModelFiles, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    files, _ = model
+    server = Served(files.folder, "tiny", tmp_path_factory.mktemp("server") / "log")
+    server.start()
+    try:
+        server.ready()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def opened(served: Served) -> Open:
+    def open_engine(files: ModelFiles) -> ServerEngine:
+        endpoint = Endpoint(url=served.url, model=served.name)
+        settings = Server(endpoints={files.slug: endpoint}, concurrency=8, attempts=100)
+        return ServerEngine(settings, client=partial(ServerClient, sleep=lambda _: time.sleep(1)))
+
+    return open_engine
+
+
+@pytest.fixture(scope="module")
+def ground(model: tuple[ModelFiles, Path], opened: Open) -> Ground:
+    files, adapter = model
+    engine = opened(files)
+    engine.load(files, None)
+    return Ground(files, adapter, engine)
+
+
+class TestServer(EngineContract):
+    """All of it, with both families, float32."""
+
+    def test_it_says_what_serves_and_that_its_weights_are_unseen(self, ground: Ground) -> None:
+        said = ground.engine.describe()
+        assert said["server"]["version"].startswith("0.32")
+        assert said["weights"] == "unverified"
+
+    def test_a_name_that_is_not_served_is_told_with_those_that_are(
+        self, ground: Ground, served: Served
+    ) -> None:
+        endpoint = Endpoint(url=served.url, model="large")
+        engine = ServerEngine(Server(endpoints={ground.files.slug: endpoint}))
+        with pytest.raises(ModelError, match=r"does not serve 'large' \(it serves: tiny"):
+            engine.load(ground.files, None)
+
+    @pytest.mark.parametrize("model", [BY_FAMILY["llama"]], indirect=True)
+    def test_a_server_killed_and_started_again_finishes_the_same_tokens(
+        self, ground: Ground, served: Served
+    ) -> None:
+        """In mid-call, with an adapter, which the second server has never heard of."""
+        engine = ground.engine
+        asked = [Request((3, n), n, 700, ()) for n in range(24)]
+        engine.load(ground.files, ground.adapter)
+        undisturbed = engine.generate(asked, GREEDY)
+        restarts: list[Thread] = []
+
+        def restart() -> None:
+            served.kill()
+            served.start()
+
+        def kill_once(finished: int, tokens: int) -> None:
+            if finished == 6 and not restarts:
+                restarts.append(Thread(target=restart))
+                restarts[0].start()
+
+        try:
+            made = engine.generate(asked, GREEDY, kill_once)
+        finally:
+            engine.load(ground.files, None)
+        assert restarts, "the server was not killed"
+        restarts[0].join()
+        assert made == undisturbed
