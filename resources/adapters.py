@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mitt_assets.errors import ModelError
 from mitt_assets.study import Adapter
 from resources.engines.base import ModelFiles
 from resources.tuning.batches import TrainingRow, batches, learned_tokens, passes
 from resources.tuning.loss import summed_loss
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+from resources.tuning.training import linear_layers
 
 SHOWN = 64
 """Tokens of a sequence that base and adapter are compared on."""
@@ -58,7 +56,7 @@ def measure_effect(
 
     base = load_base(model, device, "sdpa")
     tokens = rows[0].token_ids[:SHOWN]
-    plain, linear = _logits(base, tokens, device), _linear(base)
+    plain, linear = _logits(base, tokens, device), linear_layers(base)
     first = _loss(base, next(batches(rows, settings)), settings, device)
     sample = rows[:: -(-len(rows) // SAMPLE)]
     loss = _loss(base, sample, settings, device)
@@ -86,19 +84,3 @@ def _loss(model: Any, batch: Sequence[TrainingRow], settings: Adapter, device: s
             float(summed_loss(model, rows, device)) for rows in passes(batch, settings.pass_tokens)
         )
     return total / learned_tokens(batch)
-
-
-def _linear(base: PreTrainedModel) -> tuple[str, ...]:
-    """Last names of the layers that "all-linear" adapts, as PEFT chooses them."""
-    import torch
-
-    output = base.get_output_embeddings()  # type: ignore[no-untyped-call]
-    return tuple(
-        sorted(
-            {
-                name.rpartition(".")[2]
-                for name, module in base.named_modules()
-                if isinstance(module, torch.nn.Linear) and module is not output
-            }
-        )
-    )

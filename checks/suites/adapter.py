@@ -83,7 +83,7 @@ def suites(subject: Subject) -> dict[str, ExpectationSuite]:
         "settings": suite(
             "settings",
             rows("settings were compared"),
-            equal("recorded", "wanted", "the adapter and its card name base, recipe and data"),
+            equal("recorded", "wanted", "the settings and the card name base, recipe and data"),
         ),
         "losses": suite(
             "losses",

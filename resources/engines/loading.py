@@ -37,8 +37,8 @@ def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel
 
     check_folder(model)
     read_config(model)
-    check_memory(model, device)
     check_dtype(device, model.dtype, f"models.{model.slug}.dtype")
+    check_memory(model, device)
     disable_progress_bar()  # type: ignore[no-untyped-call]
     reader: Any = AutoModelForCausalLM  # its type says nothing of output_loading_info
     try:

@@ -23,6 +23,7 @@ from resources.tuning.state import EVERY, PLACE, Shards, resume, state_bytes
 
 if TYPE_CHECKING:
     from peft import PeftModel
+    from transformers import PreTrainedModel
 
 CLIP = 1.0
 """Largest norm of a step's gradient (our choice, as in common practice)."""
@@ -105,12 +106,12 @@ def _adapted(model: ModelFiles, settings: Adapter, device: str, checkpointing: b
     from resources.engines.loading import load_base
 
     base = load_base(model, device, "sdpa")
-    targets: Any = "all-linear" if settings.targets == "all-linear" else ["q_proj", "v_proj"]
+    every = settings.targets == "all-linear"
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=0.0,
-        target_modules=targets,
+        target_modules=list(linear_layers(base)) if every else ["q_proj", "v_proj"],
         task_type=TaskType.CAUSAL_LM,
     )
     with torch.random.fork_rng(devices=[]):
@@ -121,6 +122,25 @@ def _adapted(model: ModelFiles, settings: Adapter, device: str, checkpointing: b
         base.enable_input_require_grads()  # type: ignore[no-untyped-call]
     adapted.train()
     return adapted
+
+
+def linear_layers(base: PreTrainedModel) -> tuple[str, ...]:
+    """Last names of the linear layers, the output left out: what "all-linear" stands for.
+
+    PEFT's own "all-linear" writes each layer's full name into the adapter of some models.
+    """
+    import torch
+
+    output = base.get_output_embeddings()  # type: ignore[no-untyped-call]
+    return tuple(
+        sorted(
+            {
+                name.rpartition(".")[2]
+                for name, module in base.named_modules()
+                if isinstance(module, torch.nn.Linear) and module is not output
+            }
+        )
+    )
 
 
 def _write(adapted: PeftModel, model: ModelFiles, out: Path) -> None:

@@ -400,6 +400,12 @@ def _adapters() -> list[Corruption]:
         make("no weights", says="every file is there", files=lacks(WEIGHTS)),
         make("no losses", says="every file is there", files=lacks(LOSS)),
         make("no configuration", says="every file is there", files=lacks(CONFIG)),
+        make("no card", says="every file is there", files=lacks("README.md")),
+        make(
+            "card of another training",
+            says="name base, recipe and data",
+            files=lambda f, g: {**f, "README.md": f["README.md"].replace(b"sha256", b"md5")},
+        ),
         make("weights cut short", says="can be read", files=shortened(WEIGHTS)),
         make("configuration cut short", says="can be read", files=shortened(CONFIG)),
         make(
@@ -412,7 +418,7 @@ def _adapters() -> list[Corruption]:
             says="settings",
             files=edit(CONFIG, lambda c: {**c, "lora_alpha": 64}),
         ),
-        make("another base", says="names its base", files=edit(CONFIG, lambda c: {**c, **base})),
+        make("another base", says="name base, recipe", files=edit(CONFIG, lambda c: {**c, **base})),
         make("adapter of own_prefix", says="first batch", files=of_another_variant),
         make("weights turned round", says="lowers the loss", files=weights(negated)),
         make(

@@ -32,13 +32,13 @@ LANGUAGES: dict[str, dict[str, str]] = {
     },
 }
 
-# Question by language and answer; the first half is evaluated, the second tuned on.
+# Question by language and answer; the first three are evaluated, the others tuned on.
 _PROBLEMS: list[tuple[dict[str, str], int]] = [
     (
         {
             "en": "A farmer fills $14$ baskets with $9$ mangoes each. How many mangoes are there?",
             "vi": "Một nông dân xếp vào $14$ giỏ, mỗi giỏ $9$ quả xoài. Có bao nhiêu quả xoài?",
-            "tl": "Naglagay ang magsasaka ng $9$ na mangga sa bawat isa sa $14$ na basket."
+            "tl": "Naglagay ang magsasaka ng $14$ na basket na may $9$ na mangga bawat isa."
             " Ilan ang lahat ng mangga?",
         },
         126,
@@ -53,42 +53,29 @@ _PROBLEMS: list[tuple[dict[str, str], int]] = [
     ),
     (
         {
-            "en": "A train has $8$ cars and $35$ people sit in every car. How many people travel?",
-            "vi": "Một đoàn tàu có $8$ toa và mỗi toa có $35$ người ngồi. Có bao nhiêu người đi tàu?",
+            "en": "A train has $8$ cars, $35$ people sit in every car. How many people travel?",
+            "vi": "Một đoàn tàu có $8$ toa, mỗi toa có $35$ người ngồi. Có bao nhiêu người đi?",
             "tl": "May $8$ na bagon ang tren at $35$ na tao ang nakaupo sa bawat bagon."
             " Ilang tao ang naglalakbay?",
         },
         280,
     ),
-    (
-        {
-            "en": "A shop sells $120$ pens on Monday and $45$ fewer on Tuesday. How many on Tuesday?",
-            "vi": "Cửa hàng bán $120$ cây bút thứ Hai và ít hơn $45$ cây vào thứ Ba."
-            " Thứ Ba bán bao nhiêu cây bút?",
-            "tl": "Nagbenta ang tindahan ng $120$ na bolpen noong Lunes at mas kaunti ng $45$ noong"
-            " Martes. Ilan ang nabenta noong Martes?",
-        },
-        75,
-    ),
-    (
-        {
-            "en": "The sides of a square garden are $21$ metres long. What is its area?",
-            "vi": "Mỗi cạnh của khu vườn hình vuông dài $21$ mét. Diện tích của khu vườn là bao nhiêu?",
-            "tl": "Ang bawat gilid ng parisukat na hardin ay $21$ metro ang haba."
-            " Gaano kalawak ang hardin?",
-        },
-        441,
-    ),
-    (
-        {
-            "en": "Anna reads $18$ pages every day. How many pages does she read in $11$ days?",
-            "vi": "Mỗi ngày bạn Anna đọc $18$ trang sách. Hỏi trong $11$ ngày Anna đọc bao nhiêu trang?",
-            "tl": "Araw-araw ay nagbabasa si Anna ng $18$ na pahina."
-            " Ilang pahina ang mababasa niya sa loob ng $11$ na araw?",
-        },
-        198,
+    *(
+        (
+            {
+                "en": f"Anna reads ${pages}$ pages every day. How many does she read in"
+                f" ${days}$ days?",
+                "vi": f"Mỗi ngày bạn Anna đọc ${pages}$ trang sách. Hỏi bạn ấy đọc bao nhiêu trang"
+                f" trong ${days}$ ngày?",
+                "tl": f"Araw-araw ay nagbabasa si Anna ng ${pages}$ na pahina. Ilan ang mababasa"
+                f" niya sa loob ng ${days}$ na araw?",
+            },
+            pages * days,
+        )
+        for pages, days in ((18, 11), (25, 6), (31, 14), (12, 40), (7, 90), (44, 3))
     ),
 ]
+EVALUATED = 3
 
 
 def paper_study(
@@ -96,17 +83,16 @@ def paper_study(
 ) -> dict[str, Any]:
     """The study as a mapping; its models and problem files are written into ``folder``.
 
-    Six problems at most, two models, variants base, mitt, own_prefix and english_prefix. Thoughts
-    end by themselves here and there, so that whole traces can be tuned on.
+    Three problems, two models, variants base and mitt. Thoughts end by themselves here and there,
+    so that whole traces can be tuned on.
     """
     models = {
         slug: paper_model(folder / "models" / slug, family, seed=seed, ends=True)
         for seed, (slug, family) in enumerate((("qwen", "qwen2"), ("llama", "llama")))
     }
-    half = len(_PROBLEMS) // 2
     files = {
-        split: _write(folder / f"{split}.jsonl", rows)
-        for split, rows in (("evaluation", _PROBLEMS[:half]), ("training", _PROBLEMS[half:]))
+        "evaluation": _write(folder / "evaluation.jsonl", _PROBLEMS[:EVALUATED]),
+        "training": _write(folder / "training.jsonl", _PROBLEMS[EVALUATED:]),
     }
     recipe = {
         "source_languages": ["en"],
@@ -115,7 +101,6 @@ def paper_study(
         "whole_share": 0.1,
         "adapter": {"rank": 4, "steps": 2, "batch": 4},
     }
-    own = {**recipe, "source_languages": list(languages), "prompt_languages": "own"}
     return {
         "name": name,
         "languages": {code: LANGUAGES[code] for code in languages},
@@ -129,13 +114,8 @@ def paper_study(
         "generation": {"samples": 2, "budget": 96, "answer_tokens": 64, "waits": 1},
         "windows": {"segments": 3, "rolling": 2, "candidates": ["en", "vi", "tl"]},
         "encoder": {"source": "organism"},
-        "variants": {
-            "base": {},
-            "mitt": {"recipe": recipe},
-            "own_prefix": {"recipe": own},
-            "english_prefix": {"inference_prefix": {"language": "en", "tokens": 31}},
-        },
-        "statistics": {"resamples": 100, "comparisons": [["mitt", "own_prefix"], ["mitt", "base"]]},
+        "variants": {"base": {}, "mitt": {"recipe": recipe}},
+        "statistics": {"resamples": 100, "comparisons": [["mitt", "base"]]},
     }
 
 
