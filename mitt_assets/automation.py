@@ -2,7 +2,7 @@
 
 Dagster's ``eager()`` asks for everything behind an input that was made again, though it holds the
 same bytes, and does not look at checks. Both are said here. It does nothing until somebody turns
-the sensor on.
+the sensor on, and then nothing until something changes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from dagster import AutomationCondition as Condition
 from mitt_assets.graph import Step
 
 SENSOR = "automation"
+ASKED = ("problems", "translations")
+"""Inputs of a report that are questions, not results."""
 
 
 def condition_of(step: Step) -> Condition[Any]:
@@ -29,7 +31,7 @@ def automation_sensor() -> dg.AutomationConditionSensorDefinition:
         target=dg.AssetSelection.all(),
         default_status=dg.DefaultSensorStatus.STOPPED,
         run_tags={"mitt/by": SENSOR},
-        description="Makes what is missing and what changed inputs affect. Off until turned on.",
+        description="Once turned on, makes what changed inputs affect and what is added.",
     )
 
 
@@ -38,10 +40,10 @@ def _takes_what_there_is(step: Step) -> bool:
 
 
 def _wanted() -> Condition[Any]:
-    """A partition is missing, or holds what inputs held before; until it is asked for or made."""
+    """A partition was added, or an input holds something else; until it is asked for or made."""
     changed = Condition.any_deps_match(Condition.data_version_changed())
     wanted = (Condition.newly_missing() | changed).since_last_handled()
-    return wanted.with_label("missing, or an input's content changed")
+    return wanted.with_label("added, or an input's content changed")
 
 
 def _chain() -> Condition[Any]:
@@ -54,6 +56,7 @@ def _chain() -> Condition[Any]:
         _wanted()
         & ~Condition.any_deps_missing()
         & ~unproven
+        & ~Condition.any_deps_match(_wanted()).with_label("an input is itself to be made")
         & ~Condition.any_deps_in_progress()
         & ~Condition.in_progress()
     ).with_label("changed inputs, all proven")
@@ -61,9 +64,10 @@ def _chain() -> Condition[Any]:
 
 def _reports() -> Condition[Any]:
     """Something is there; what is refused or missing is not waited for, what is being made is."""
+    there = Condition.any_deps_match(~Condition.missing())
     return (
         _wanted()
-        & Condition.any_deps_match(~Condition.missing()).with_label("there is something to report")
+        & there.ignore(dg.AssetSelection.assets(*ASKED)).with_label("there is something to report")
         & ~Condition.any_deps_in_progress()
         & ~Condition.in_progress()
     ).with_label("changed inputs, those that there are")
