@@ -1,0 +1,176 @@
+"""Staleness in the web interface: per partition, by the field that changed, on changed files."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from mitt_assets.asset_specs import key_of
+from mitt_assets.dagster_assets import assets_of
+from mitt_assets.home import Home, open_maker
+from mitt_assets.materialise import Maker
+from mitt_assets.up_to_date import JOB, LOOK, LOOK_INTO, NAME, stale_job, up_to_date_checks
+from mitt_assets.watched import changed_files
+from tests.conftest import MINIATURE
+
+WINDOWS = ("base/windows", "de|llama")
+
+
+@pytest.fixture
+def copied(finished: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The finished study in a home of the test's own."""
+    shutil.copytree(finished[0], tmp_path / "copy", symlinks=True)
+    monkeypatch.setenv("MITT_HOME", str(tmp_path / "copy"))
+    return finished[1]
+
+
+@pytest.fixture
+def maker(copied: Path) -> Maker:
+    return open_maker(str(copied))
+
+
+def damaged(maker: Maker) -> None:
+    """A stored object is changed behind the program's back."""
+    record = maker.required(*WINDOWS)
+    path = maker.store.storage.local_path(record.files["table.parquet"])
+    assert path is not None
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+def checked(maker: Maker, asset: str, partition: str | None) -> dg.AssetCheckEvaluation:
+    """What the check of one partition says, run alone as from the web interface."""
+    tags = {"dagster/partition": partition} if partition else {}
+    if partition and "|" in partition:
+        language, model = partition.split("|")
+        tags |= {"dagster/partition/language": language, "dagster/partition/model": model}
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [assets_of(maker.graph, maker)[asset], up_to_date_checks(maker.graph, maker)[asset]],
+            selection=dg.AssetSelection.checks_for_assets(key_of(asset)),
+            instance=instance,
+            resources={"gpu": dg.ResourceDefinition.none_resource()},
+            tags=tags,
+        )
+    (said,) = result.get_asset_check_evaluations()
+    return said
+
+
+def test_what_is_as_it_should_be_passes(maker: Maker) -> None:
+    for task in (
+        WINDOWS,
+        ("base_model", "llama"),
+        ("sentence_encoder", None),
+        ("reports/study", None),
+    ):
+        said = checked(maker, *task)
+        assert said.passed, said.description
+
+
+def test_a_changed_setting_is_a_warning_that_names_it(copied: Path, tmp_path: Path) -> None:
+    file = tmp_path / "changed.yaml"
+    file.write_text(
+        yaml.safe_dump(
+            {
+                **MINIATURE,
+                "windows": {
+                    "segments": 4,
+                    "rolling": 1,
+                    "minimum_words": 3,
+                    "candidates": ["en", "de", "tl"],
+                },
+            }
+        )
+    )
+    maker = open_maker(str(file))
+    said = checked(maker, *WINDOWS)
+    assert not said.passed
+    assert said.severity == dg.AssetCheckSeverity.WARN
+    assert said.partition == "de|llama"
+    assert said.description == "the study's windows.minimum_words changed: 4 → 3"
+    assert checked(maker, "base/traces", "de|llama").passed
+
+
+def test_it_is_no_part_of_the_gate(maker: Maker) -> None:
+    (spec,) = up_to_date_checks(maker.graph, maker)["base/windows"].check_specs
+    assert not spec.blocking
+    damaged(maker)
+    assert not checked(maker, *WINDOWS).passed
+    verdict = maker.gate.verdict(maker.required(*WINDOWS))
+    assert verdict is not None
+    assert not verdict.blocking
+
+
+def test_one_run_answers_for_every_partition(maker: Maker) -> None:
+    damaged(maker)
+    config = {"ops": {LOOK: {"config": {LOOK_INTO: ["base/windows[de|llama]"]}}}}
+    with dg.DagsterInstance.from_config(str(Home(maker.graph.study).dagster)) as instance:
+        job = stale_job(maker.graph, maker)
+        assert job.execute_in_process(run_config=config, instance=instance).success
+        key = dg.AssetCheckKey(key_of("base/windows"), NAME)
+        storage = instance.event_log_storage
+        status = {
+            one.partition_key: one.latest_execution_status.value
+            for one in storage.get_asset_check_partition_info([key])
+        }
+        assert status == {"de|llama": "FAILED", "en|llama": "SUCCEEDED", "tl|llama": "SUCCEEDED"}
+        assert all(one.is_current for one in storage.get_asset_check_partition_info([key]))
+
+
+def look(maker: Maker) -> dg.RunRequest | str:
+    """One look of the sensor: what it asks for, or why it asks for nothing."""
+    sensor = changed_files(maker, stale_job(maker.graph, maker))
+    with dg.build_sensor_context() as context:
+        said = sensor.evaluate_tick(context)
+    return said.run_requests[0] if said.run_requests else str(said.skip_message)
+
+
+def looked_into(asked: dg.RunRequest | str) -> list[str]:
+    assert isinstance(asked, dg.RunRequest)
+    return asked.run_config["ops"][LOOK]["config"][LOOK_INTO]
+
+
+def test_a_changed_or_removed_object_is_noticed_once(maker: Maker) -> None:
+    assert "are what they were" in str(look(maker))
+    damaged(maker)
+    assert looked_into(look(maker)) == ["base/windows[de|llama]"]
+    assert "are what they were" in str(look(maker))
+    record = maker.required("mitt/adapter", "llama")
+    path = maker.store.storage.local_path(record.files["adapter_model.safetensors"])
+    assert path is not None
+    path.unlink()
+    assert looked_into(look(maker)) == ["mitt/adapter[llama]"]
+
+
+def test_what_is_made_anew_is_no_change(maker: Maker) -> None:
+    look(maker)
+    record = maker.required(*WINDOWS)
+    maker.store.commit(record, {"table.parquet": b"another table"})
+    assert "are what they were" in str(look(maker))
+
+
+def test_a_user_s_own_files_are_watched(study_file: Callable[..., Path], tmp_path: Path) -> None:
+    problems, model = tmp_path / "problems.jsonl", tmp_path / "model"
+    problems.write_text('{"question_en": "1 + 1?", "answer": 2}\n')
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    maker = open_maker(
+        str(
+            study_file(
+                problems={"source": str(problems), "evaluation": {"count": 1}},
+                models={"llama": {"source": str(model)}},
+            )
+        )
+    )
+    Home(maker.graph.study).prepare()
+    assert "2 files are what they were" in str(look(maker))
+    problems.write_text('{"question_en": "1 + 2?", "answer": 3}\n')
+    assert {"problems", "translations[tl]"} < set(looked_into(look(maker)))
+    (model / "config.json").write_text('{"changed": true}')
+    assert looked_into(look(maker)) == ["base_model[llama]"]
+    assert JOB == stale_job(maker.graph, maker).name
