@@ -142,8 +142,6 @@ def _asked(
     """What the hub answers; its refusals in words."""
     from huggingface_hub.errors import (
         GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
@@ -174,7 +172,7 @@ def _asked(
             " `hf auth login` or set HF_TOKEN"
         )
         raise _ERRORS[kind](said) from problem
-    except (HfHubHTTPError, HFValidationError, OSError) as problem:
+    except Exception as problem:  # a download breaks in as many ways as its libraries have layers
         said = (
             f"{what} was not given by the hub ({_first_line(problem)}): try again later, what was"
             f" fetched is kept; or give the path of a {_OWN[kind]}"

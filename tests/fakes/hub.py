@@ -56,11 +56,12 @@ def fake_hub() -> Iterator[FakeHub]:
 def use_hub(patch: pytest.MonkeyPatch, cache: Path, address: str | None) -> None:
     """Make the client library of this process use a hub and an empty cache; None: no network."""
     import datasets
-    from huggingface_hub import constants
+    from huggingface_hub import constants, file_download
     from huggingface_hub.utils import _http
 
-    # The client waits longer and longer between its five tries.
-    patch.setattr(_http, "time", SimpleNamespace(sleep=lambda seconds: None))
+    # The client waits between its tries.
+    for module in (_http, file_download):
+        patch.setattr(module, "time", SimpleNamespace(sleep=lambda seconds: None))
     patch.setattr(datasets.config, "HF_DATASETS_CACHE", cache / "arrow")
     patch.setattr(constants, "HF_HUB_CACHE", str(cache))
     endpoint = address or NOWHERE

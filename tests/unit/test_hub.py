@@ -126,6 +126,14 @@ def test_a_hub_that_cannot_be_reached_is_said(
         had("model")
 
 
+def test_a_download_that_breaks_off_is_said_and_goes_on_next_time(served: FakeHub) -> None:
+    served.cut["a.jsonl"] = 3
+    with pytest.raises(DataError, match="not given by the hub .*what was fetched is kept"):
+        had()
+    served.cut.clear()
+    assert (had() / "a.jsonl").read_text(encoding="utf-8") == '{"a": 1}\n'
+
+
 def test_the_commit_of_a_branch_is_what_the_hub_says(served: FakeHub) -> None:
     assert hub.commit_of("model", "a/b", None, "here") == COMMIT
     with pytest.raises(ModelError, match="does not exist"):
