@@ -10,4 +10,6 @@ one thread, so that other work on the machine counts less; run them with `OMP_NU
     python -m benchmarks.checks
     python -m benchmarks.lineage
     python -m benchmarks.audit
+
+What the paper's models cost is measured on a GPU (`python -m benchmarks.gpu`), into RESULTS.md.
 """

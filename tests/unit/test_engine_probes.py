@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -125,3 +127,28 @@ def test_progress_ends_with_every_request(packed: TransformersEngine) -> None:
     packed.probe([request, request], lambda *now: seen.append(now))
     assert seen == sorted(seen)
     assert seen[-1] == (2, 2 * (5 + 3 + 2))
+
+
+def test_probes_that_do_not_fit_the_device_are_answered_in_smaller_batches(
+    packed: TransformersEngine, model: ModelFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from resources.engines import packed_probes
+
+    whole = packed_probes.answer_together
+
+    def small_device(
+        model: Any, requests: Sequence[ProbeRequest], *more: Any
+    ) -> list[list[tuple[int, ...]]]:
+        if len(requests) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(model, requests, *more)
+
+    trace = tuple(range(40))
+    requests = [ProbeRequest((n,), trace, (Branch(20, (9,)),), 4, ()) for n in range(7)]
+    expected = packed.probe(requests)
+    engine = loaded(model, TransformersEngine("cpu", "packed"))
+    monkeypatch.setattr(packed_probes, "answer_together", small_device)
+    assert engine.probe(requests) == expected
+    assert engine.describe()["memory_note"] == "batches halved 3 times for lack of device memory"
