@@ -9,8 +9,8 @@ from mitt_assets.asset_specs import group_of
 from tests.ui.browser import Person
 from tests.ui.conftest import MODELS, Shown
 
-pytestmark = [pytest.mark.xdist_group("shown"), pytest.mark.timeout(600)]
-RUN = 90
+pytestmark = [pytest.mark.xdist_group("shown"), pytest.mark.timeout(900)]
+RUN = 180
 """Seconds a launched run may take: a process starts, models load, on two busy cores."""
 BASE = f"/locations/mitt/asset-groups/{group_of('base')}"
 
