@@ -61,12 +61,15 @@ class Person:
         return self.page
 
     def materialise(self, path: str, *chosen: str) -> None:
-        """Open what is at ``path``, press Materialize, choose a value per dimension, and launch.
+        """Open what is at ``path``, press Materialize and choose a value of each dimension.
 
-        The dialog asks for dimensions in alphabetical order; "All" chooses all of one.
+        The dialog asks for dimensions in alphabetical order; "All" chooses all of one. It is left
+        open: ``launch`` is its button. What has no partitions is launched at once.
         """
         page = self.go(path)
         page.get_by_role("button", name="Materialize").first.click()
+        if not chosen:
+            return
         dialog = page.get_by_role("dialog").first
         pickers = dialog.locator("[aria-haspopup=dialog]")
         for number, value in enumerate(chosen):

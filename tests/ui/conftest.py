@@ -67,7 +67,7 @@ def write_study(folder: Path) -> Path:
 def _shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     folder = tmp_path_factory.mktemp("shown")
     study, home, port = write_study(folder), folder / "home", free_port()
-    english = ("--language", "en", "--model", "llama", "--variant", "base")
+    english = ("--language", "en", "--variant", "base")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MITT_HOME", str(home))
         mitt("run", "--study", str(study), *english, "--jobs", "2")

@@ -24,7 +24,9 @@ TWELVE = """
 import multiprocessing as mp, sys
 import dagster as dg
 # What costs seconds is loaded before the fork, so that the processes really collide.
-import torch, resources.engines.transformers_engine
+import alembic.command, matplotlib.figure, polars, torch
+import dagster._core.storage.sqlite_storage, dagster_postgres
+import mitt_assets.instance, mitt_assets.shown.metadata, resources.engines.transformers_engine
 from transformers import LlamaForCausalLM, Qwen2ForCausalLM
 from mitt_assets.dagster_assets import POOL, assets_of
 from mitt_assets.home import Home, open_maker

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from playwright.sync_api import expect
 
+from mitt_assets.asset_specs import group_of
 from tests.ui.browser import Person
 from tests.ui.conftest import MODELS, Shown
 
-pytestmark = [pytest.mark.xdist_group("shown"), pytest.mark.timeout(600)]
-RUN = 90
+pytestmark = [pytest.mark.xdist_group("shown"), pytest.mark.timeout(900)]
+RUN = 180
 """Seconds a launched run may take: a process starts, models load, on two busy cores."""
-BASE = "/locations/mitt/asset-groups/base"
+BASE = f"/locations/mitt/asset-groups/{group_of('base')}"
 
 
 def made(shown: Shown) -> set[tuple[str, str | None]]:
@@ -24,12 +23,12 @@ def made(shown: Shown) -> set[tuple[str, str | None]]:
 def test_the_graph_shows_every_group_and_what_is_made(person: Person, shown: Shown) -> None:
     page = person.go("/asset-groups")
     for group in {step.group for step in shown.maker().graph.steps.values()}:
-        expect(page.get_by_text(group, exact=True).first).to_be_visible()
+        expect(page.get_by_text(group_of(group), exact=True).first).to_be_visible()
     person.picture("groups")
     page = person.go(BASE)
-    # Three languages and two models; `mitt run` made one of six.
-    expect(page.get_by_text("16% filled").first).to_be_visible()
-    expect(page.get_by_text("2 / 2 Passed").first).to_be_visible()
+    # Three languages; `mitt run` made one of them.
+    expect(page.get_by_text("33% filled").first).to_be_visible()
+    expect(page.get_by_text("3 / 3 Passed").first).to_be_visible()
     person.picture("graph")
 
 
@@ -89,7 +88,8 @@ def test_a_backfill_of_tagalog_makes_its_partitions_and_no_other(
     }
     shown.ui.wait(lambda: expected <= made(shown), "Tagalog", 3 * RUN)
     assert made(shown) - before == expected
-    page = person.go("/runs/backfills")
+    page = person.go("/runs")
+    page.get_by_text("Backfills", exact=True).click()
     expect(page.get_by_text("Success").first).to_be_visible(timeout=60_000)
     person.picture("backfills")
     page = person.go("/assets/base/consistency?view=partitions")
@@ -98,11 +98,48 @@ def test_a_backfill_of_tagalog_makes_its_partitions_and_no_other(
     person.picture("tagalog")
 
 
+def test_a_partition_shows_its_chart(person: Person, shown: Shown) -> None:
+    page = person.go("/assets/base/windows?view=partitions&partition=en%7Cllama")
+    row = page.locator("tr").filter(has=page.get_by_text("chart", exact=True))
+    row.get_by_text("[Show Markdown]").click()
+    chart = page.get_by_role("dialog").locator("img")
+    expect(chart).to_be_visible()
+    assert chart.evaluate("one => one.naturalWidth") > 100
+    person.picture("chart")
+
+
 def test_the_report_opens_from_its_link(person: Person, shown: Shown) -> None:
+    before = made(shown)
+    record = shown.maker().required("reports/study", None)
+    person.materialise("/assets/reports/study")
+    # Reports take what there is; Dagster warns of what there is not.
+    person.page.get_by_role("button", name="Confirm").click()
+    shown.ui.wait(
+        lambda: shown.maker().required("reports/study", None).run_id != record.run_id,
+        "the report",
+        RUN,
+    )
+    assert made(shown) == before
     page = person.go("/assets/reports/study")
     with person.context.expect_page() as opened:
-        page.get_by_role("link", name=re.compile(re.escape(shown.ui.pages))).first.click()
+        page.get_by_role("link", name=f"{shown.ui.pages}/report").first.click()
     report = opened.value
     expect(report).to_have_title("Twelve problems, three languages")
-    assert report.url.startswith(shown.ui.pages)
+    expect(report.get_by_text("Tagalog").first).to_be_visible()
     person.picture("report", report)
+
+
+def test_a_value_out_of_bounds_is_refused_in_words(person: Person) -> None:
+    page = person.go("/assets/base/traces")
+    page.locator("button:has([aria-label=arrow_drop_down])").first.click()
+    page.get_by_text("Open launchpad").click()
+    pad = page.get_by_role("dialog").filter(has_text="Launchpad (configure assets)")
+    pad.get_by_placeholder("Partition").fill("en|llama")
+    page.keyboard.press("Enter")
+    pad.get_by_text("log_every").first.click()
+    page.keyboard.press("End")
+    page.keyboard.type("0000")
+    expect(pad.get_by_text("100000")).to_be_visible()
+    pad.get_by_role("button", name="Materialize").click()
+    expect(page.get_by_text("100000 is out of bounds: give 1 to 600").first).to_be_visible()
+    person.picture("refused")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.ui.conftest import Shown
 
-pytestmark = [pytest.mark.xdist_group("shown"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("shown"), pytest.mark.timeout(900)]
 
 LAUNCH = """
 mutation Launch($params: LaunchBackfillParams!) {
@@ -80,12 +80,12 @@ def test_a_backfill_stops_where_german_fails_and_the_reports_say_so(shown: Shown
         status = shown.ui.ask(STATUS, {"id": backfill})["partitionBackfillOrError"]["status"]
         return None if status in ("REQUESTED", "IN_PROGRESS") else str(status)
 
-    assert shown.ui.wait(ended, "the backfill to end", 200) == "COMPLETED_FAILED"
+    assert shown.ui.wait(ended, "the backfill to end", 400) == "COMPLETED_FAILED"
     stored = {record.asset for record in maker.store.records() if "de" in str(record.partition)}
     assert stored == {"translations"}
     assert "every number" in str(maker.gate.refusal(maker.required("translations", "de")))
     shown.ui.wait(
-        lambda: maker.required("reports/study", None).statement != before, "the reports", 120
+        lambda: maker.required("reports/study", None).statement != before, "the reports", 240
     )
     page = maker.store.read(maker.required("reports/study", None), "report.html").decode("utf-8")
     assert "translations[de]" in page
