@@ -19,6 +19,7 @@ from resources.problem_sources import (
     origin,
     splits,
 )
+from resources.problem_sources.hub_sets import data_files
 
 
 def make(work: Work) -> Product:
@@ -75,10 +76,19 @@ def _at(name: str, version: str | None, split: str) -> str:
 
 def files_read(study: Study, own: Mapping[str, str]) -> dict[str, str]:
     """The sha256 of every file problems come from, so that a file changed in place is noticed."""
+    sources = dict.fromkeys(origin(study.problems, split)[0] for split in splits(study.problems))
     return {
         f"file {name}": sha256_of(chunks_of(path)) if path.is_file() else "absent"
-        for split in splits(study.problems)
-        for name in [origin(study.problems, split)[0]]
-        if is_file(name)
-        for path in [Path(name)]
+        for source in sources
+        for name, path in _files_of(source)
     }
+
+
+def _files_of(source: str) -> list[tuple[str, Path]]:
+    """The files of a source that lies on this machine, by name; a hub set has a commit instead."""
+    path = Path(source).expanduser()
+    if is_file(source):
+        return [(source, path)]
+    if path.is_dir():
+        return [(f"{source}/{one.relative_to(path)}", one) for one in data_files(path)]
+    return []

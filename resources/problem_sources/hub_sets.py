@@ -52,6 +52,11 @@ def folder_of(source: str, revision: str | None, place: str) -> Path:
     )
 
 
+def data_files(folder: Path) -> list[Path]:
+    """The files of a set in a folder, as they would be fetched from the hub."""
+    return sorted({path for pattern in _PATTERNS for path in folder.rglob(pattern)})
+
+
 def lacking(folder: Path) -> list[str]:
     """Shards that the names of others promise (``train-00001-of-00002.parquet``)."""
     names = [p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*-of-*"))]

@@ -486,6 +486,16 @@ class TestAssets:
             assert set(frame["method"]) == {method}
             assert frame["problem_id"].to_list() == made["problem_id"].to_list()
 
+    @pytest.mark.parametrize("place", ["mine.jsonl", "set"])
+    def test_a_file_or_folder_changed_in_place_is_noticed(self, tmp_path: Path, place: str) -> None:
+        (tmp_path / "set").mkdir()
+        source, file = tmp_path / place, tmp_path / ("set/test.jsonl" if place == "set" else place)
+        write_jsonl(file, ROWS)
+        before = problems_asset.files_read(study(source=str(source)), {})
+        assert list(before) == [f"file {file}"]
+        write_jsonl(file, ROWS[:1])
+        assert problems_asset.files_read(study(source=str(source)), {}) != before
+
     def test_a_problem_keeps_its_id_when_its_text_is_mended(self) -> None:
         before = problems_asset.make(self.work(self.one("A?"))).frame
         after = problems_asset.make(self.work(self.one("B?"))).frame
