@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mitt_assets.costs.plan import Terms
     from mitt_assets.graph import Graph
-    from mitt_assets.study import Study
+    from mitt_assets.study import Model, Study
 
 TEMPLATE = Path(__file__).with_name("new_study.yaml")
 FLOAT = click.FloatRange(min=0, min_open=True)
@@ -128,7 +128,7 @@ def validate(
     gpu_memory: float | None,
     prompt_tokens: int,
 ) -> None:
-    """Check a study and its problems, and print what it would make. Nothing is made.
+    """Check a study, its problems and models, and print what it would make. Nothing is made.
 
     With --plan nothing is fetched either: requests, tokens, memory, hours and disk follow from the
     study file. Tokens are upper bounds unless --mean-share says otherwise.
@@ -155,6 +155,7 @@ def validate(
     _print_assumptions(chosen, console)
     _print_unpinned(chosen, console)
     _print_problems(chosen, console)
+    _print_models(chosen, console)
     console.print("[green]The study is valid.[/green]")
 
 
@@ -266,3 +267,31 @@ def _print_problems(study: Study, console: Console) -> None:
         console.print(f"Problems for {split}: {count}, in {', '.join(brought)}{translated}.")
     evaluation, training = traces_of(study, counts)
     console.print(f"Traces: {evaluation:,} for evaluation, {training:,} to train on.")
+
+
+def _print_models(study: Study, console: Console) -> None:
+    """Look at every model that is on this machine, as making its manifest would."""
+    from resources.memory import in_gb, weight_bytes
+    from resources.models import ORGANISM, here
+    from resources.weights import parameters
+
+    for slug, model in study.models.items():
+        folder = here(model.source, model.revision, f"models.{slug}.source")
+        if folder is None:
+            console.print(f"Model {slug}: {model.source} is fetched when it is first needed.")
+            continue
+        if not model.source.startswith(ORGANISM):
+            _check_model(slug, model, folder)
+        count = parameters(folder)
+        size = in_gb(weight_bytes(count, model.dtype))
+        console.print(f"Model {slug}: {count / 10**6:,.1f} M weights, {size} in {model.dtype}.")
+
+
+def _check_model(slug: str, model: Model, folder: Path) -> None:
+    from resources.engines.base import ModelFiles
+    from resources.engines.serving import check_folder, check_vocabulary
+    from resources.engines.tokenizer import ReasoningTokenizer
+
+    files = ModelFiles(slug, model.source, model.revision, model.dtype, folder)
+    check_folder(files)
+    check_vocabulary(files, ReasoningTokenizer(folder).vocabulary_size)

@@ -9,13 +9,11 @@ from pathlib import Path
 from mitt_assets.errors import ModelError
 from mitt_assets.study import Model, Recipe, Shape, Study
 from resources import memory, models, weights
+from resources.tuning.batches import TrainingRow
+from resources.tuning.memory import plan_memory
 
 USED = 0.85
 """Of a device's memory, for weights and traces; the rest is for activations. Our choice."""
-TUNED_STATE = 16
-"""Bytes per tuned weight: itself, its gradient and AdamW's two moments, in float32."""
-MICRO_TOKENS = 8192
-"""Padded tokens of one forward pass while tuning, as ``resources.tuning`` takes them."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +41,17 @@ class ModelMemory:
 
 
 def of_study(
-    study: Study, longest: int, device: int, here: Callable[[str], Path | None]
+    study: Study, prompt: int, device: int, here: Callable[[str], Path | None]
 ) -> list[ModelMemory]:
-    """Every model of the study; ``longest`` is a trace's tokens, prompt and answer included.
+    """Every model of the study, with prompts of ``prompt`` tokens.
 
     ``here`` gives a model's folder by slug, or None if its files are not on this machine; then the
     shape written in the study serves. Raises ModelError where there is neither.
     """
     recipes = [one.recipe for one in study.variants.values() if one.recipe is not None]
+    longest = prompt + study.generation.budget + 1 + study.generation.answer_tokens
     return [
-        _of_model(slug, model, here(slug), recipes, longest, device)
+        _of_model(slug, model, here(slug), recipes, longest, prompt, device)
         for slug, model in study.models.items()
     ]
 
@@ -69,8 +68,10 @@ def _of_model(
     folder: Path | None,
     recipes: list[Recipe],
     longest: int,
+    prompt: int,
     device: int,
 ) -> ModelMemory:
+    """``longest`` is a trace's tokens, prompt and answer included."""
     shape, count = _sizes(slug, model, folder)
     held = memory.weight_bytes(count, model.dtype)
     token = memory.cache_bytes(shape, model.dtype)
@@ -82,7 +83,9 @@ def _of_model(
         weights=held,
         cache_per_token=token,
         cache_per_trace=token * longest,
-        tuning=max((_tuning(shape, held, model.dtype, one) for one in recipes), default=0),
+        tuning=max(
+            (_tuning(shape, model.dtype, one, longest, prompt) for one in recipes), default=0
+        ),
         adapters=sum(_adapter(shape, one) for one in recipes) * memory.BYTES["float32"],
         device=device,
         traces_at_once=max(0, room // (token * longest)),
@@ -102,18 +105,13 @@ def _sizes(slug: str, model: Model, folder: Path | None) -> tuple[Shape, int]:
     return model.shape, memory.parameters(model.shape)
 
 
-def _tuning(shape: Shape, held: int, dtype: str, recipe: Recipe) -> int:
-    """Weights, the adapter's state, what gradient checkpointing keeps, and the logits of one pass.
-
-    A checkpoint is a layer's input; while a layer is done again its feed-forward part stands three
-    times; logits stand in the model's type, in float32, and as a gradient.
-    """
-    kind = memory.BYTES[dtype]
-    adapter = _adapter(shape, recipe)
-    kept = MICRO_TOKENS * shape.hidden * shape.layers * kind
-    layer = MICRO_TOKENS * (3 * shape.intermediate + 4 * shape.hidden) * kind
-    logits = MICRO_TOKENS * shape.vocabulary * (kind + 4 + 4)
-    return held + adapter * TUNED_STATE + kept + layer + logits
+def _tuning(shape: Shape, dtype: str, recipe: Recipe, longest: int, prompt: int) -> int:
+    """The memory plan of a training step whose longest row is what the recipe can keep."""
+    kept = recipe.cut.tokens
+    whole = recipe.whole_share > 0 or kept is None
+    length = longest if whole or kept is None else prompt + kept
+    row = TrainingRow((0,) * length, prompt)
+    return plan_memory(shape, dtype, recipe.adapter, [row], checkpointing=True).total
 
 
 def _adapter(shape: Shape, recipe: Recipe) -> int:

@@ -75,12 +75,11 @@ def plan(study: Study, partitions: int, terms: Terms) -> Plan:
     evaluation, _ = amounts.traces_of(study, problems)
     brought = {split: languages_brought(study, split) for split in problems}
     suffix = _at_most(study.probes.opening) + _at_most(study.probes.suffix)
-    longest = terms.prompt_tokens + study.generation.budget + 1 + study.generation.answer_tokens
     folders = {slug: memory.folder_here(study, slug) for slug in study.models}
     absent = [slug for slug, folder in folders.items() if folder is None]
     if absent:
         notes.append(f"Not on this machine, sizes as the study says: {', '.join(absent)}.")
-    sizes = memory.of_study(study, longest, terms.device, folders.__getitem__)
+    sizes = memory.of_study(study, terms.prompt_tokens, terms.device, folders.__getitem__)
     remote = [one for one in sizes if hub.is_repository(study.models[one.slug].source)]
     return Plan(
         study=study.name,

@@ -6,6 +6,7 @@ A line of a .jsonl file that the default columns read:
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -22,7 +23,7 @@ from resources.problem_sources.base import (
     origin,
     refuse_settings,
 )
-from resources.problem_sources.rows import Row, accept, question_columns, require_columns
+from resources.problem_sources.rows import Row, accept, question_columns, require_columns, shown
 
 Line = tuple[str, Mapping[str, Any]]
 """Where a row stands in the file, and its fields."""
@@ -110,6 +111,7 @@ def _read_csv(path: Path) -> list[Line]:
     lines: list[Line] = []
     try:
         header = next(reader, [])
+        _refuse_other_separator(header, path)
         for values in reader:
             if not values:
                 continue
@@ -127,6 +129,15 @@ def _read_csv(path: Path) -> list[Line]:
     return lines
 
 
+def _refuse_other_separator(header: list[str], path: Path) -> None:
+    for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if len(header) == 1 and separator in header[0]:
+            raise DataError(
+                f"{path}, line 1: one column, {shown(header[0])}: its fields are separated by"
+                f" {name}; save the file with commas"
+            )
+
+
 def _read_parquet(path: Path) -> list[Line]:
     import polars as pl
 
@@ -139,6 +150,10 @@ def _read_parquet(path: Path) -> list[Line]:
 
 def _text(path: Path) -> str:
     data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(
+            f"{path}: it is UTF-16; save it as UTF-8, for instance with: iconv -f utf-16 -t utf-8"
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
