@@ -308,6 +308,13 @@ class Probes(Part):
         assumed="after Dynasor, which probes the same models; the paper's suffix is unknown",
     )
     tokens: int = setting(12, "longest forced answer", assumed="our choice, 8 to 16", ge=1, le=64)
+    stop_when_stable: int | None = setting(
+        None,
+        "after this many equal answers in a row a trace's later checkpoints are not read but carry"
+        " the last answer; all are read if empty",
+        assumed="the paper reads every checkpoint; stopping is our economy",
+        ge=2,
+    )
     stop_at_brace: bool = Field(
         False, description="end at the first }: cheaper, but cuts an answer with braces inside"
     )

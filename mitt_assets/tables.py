@@ -126,6 +126,7 @@ PROBES = Table(
         Column("own", "flag", "the trace's own boxed answer, not a forced one"),
         Column("answer", "text", "canonical answer read", nullable=True),
         Column("correct", "flag", "equals the problem's answer"),
+        Column("carried", "flag", "not read: the answer had not changed, and is the last one read"),
     ),
     ("trace_id", "kind", "waits", "budget"),
 )

@@ -16,13 +16,14 @@ from mitt_assets.method.probing import (
     own_answer,
     plan_branches,
     read_answer,
+    stable_after,
 )
 
 if TYPE_CHECKING:
     import polars as pl
     from great_expectations import ExpectationSuite
 
-SETTINGS = ("probes.stride", "probes.tokens", "problems.answer")
+SETTINGS = ("probes.stride", "probes.tokens", "probes.stop_when_stable", "problems.answer")
 CODE = ("checks.suites.rules", "mitt_assets.method.probing")
 
 NONE = "none"
@@ -71,6 +72,8 @@ def suites(subject: Subject) -> dict[str, ExpectationSuite]:
             between("forced letters", 0, longest, "a forced answer keeps within its tokens"),
             equal("answer", "answer due", "the answer is what the text says, by the study's rule"),
             equal("correct", "correct due", "correct means equal to the problem's answer"),
+            equal("carried", "carried due", "what is not read is what the study lets out"),
+            equal("raw", "raw carried", "what is not read carries the last reading"),
             between("value", answer.low, answer.high, "the answer lies within the study's bounds"),
         ),
         "whole": suite(
@@ -105,7 +108,8 @@ def _planned(subject: Subject) -> Iterator[tuple[str, str, int, int, str, str]]:
         )
         for one in plan:
             own = str(one.branch is None)
-            yield (trace["trace_id"], one.kind, one.waits, one.budget, own, after)
+            told = after if one.branch is None else ""
+            yield (trace["trace_id"], one.kind, one.waits, one.budget, own, told)
 
 
 def _after_thought(trace: Mapping[str, Any]) -> str:
@@ -128,7 +132,7 @@ def _readings(subject: Subject, plan: pl.DataFrame) -> pl.DataFrame:
 
     answers = subject.study.problems.answer
     frame = subject.frame.join(_golds(subject), on="trace_id", how="left")
-    frame = frame.join(plan, on=POINT, how="left")
+    frame = frame.join(plan, on=POINT, how="left").join(_carried(subject), on=POINT, how="left")
     texts = frame.select("raw", "own").unique()
     read = [
         canonical(own_answer(raw) if own else read_answer(raw), answers) or NONE
@@ -144,16 +148,41 @@ def _readings(subject: Subject, plan: pl.DataFrame) -> pl.DataFrame:
         own=own.replace_strict({True: "True", False: "False"}, return_dtype=pl.String),
         answer=pl.col("answer").fill_null(NONE),
         correct=pl.col("correct"),
+        carried=pl.col("carried"),
         # A point that is not planned has no text of its own and is told above.
         **{
             "own due": pl.col("own due").fill_null("not planned"),
             "raw due": pl.when(own).then(pl.col("own text").fill_null("")).otherwise(pl.col("raw")),
             "forced letters": pl.when(own).then(0).otherwise(pl.col("raw").str.len_chars()),
+            "carried due": pl.col("carried due").fill_null(value=False),
+            "raw carried": pl.coalesce("raw carried", "raw"),
             "correct due": (due != NONE) & (due == pl.col("gold")),
             # No answer is no number; a lower bound stands in, as a gap would fail.
             "value": pl.when(pl.col("answer").is_null()).then(answers.low).otherwise(value),
         },
     )
+
+
+def _carried(subject: Subject) -> pl.DataFrame:
+    """Per checkpoint, whether it is past the place where its trace's answer is stable.
+
+    ``raw carried`` is then what was read at that place.
+    """
+    import polars as pl
+
+    schema: dict[str, Any] = dict.fromkeys((*POINT, "raw carried"), pl.String)
+    schema |= {"waits": pl.Int64, "budget": pl.Int64, "carried due": pl.Boolean}
+    times = subject.study.probes.stop_when_stable
+    rows: list[tuple[object, ...]] = []
+    if times is not None:
+        read = subject.frame.filter(pl.col("kind") == CHECKPOINT).sort("trace_id", "budget")
+        for _, own in read.group_by("trace_id", maintain_order=True):
+            stop = stable_after(own["answer"].to_list(), times)
+            last = own["raw"][stop - 1] if stop else ""
+            past = own[stop:] if stop else own.clear()
+            rows += [(*point, True, last) for point in past.select(POINT).iter_rows()]
+    names = (*POINT, "carried due", "raw carried")
+    return pl.DataFrame(rows, schema={one: schema[one] for one in names}, orient="row")
 
 
 def _golds(subject: Subject) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -133,29 +133,118 @@ def canonical(answer: str | None, rule: study.Answer) -> str | None:
     return str(value) if rule.low <= value <= rule.high else None
 
 
+def stable_after(answers: Sequence[str | None], times: int) -> int | None:
+    """How many checkpoints it takes until an answer was given ``times`` times in a row.
+
+    None if it never is. No answer is not an answer: a trace that gives none goes on being read.
+    """
+    run = 0
+    for at, answer in enumerate(answers):
+        same = at > 0 and answer == answers[at - 1]
+        run = 0 if answer is None else run + 1 if same else 1
+        if run == times:
+            return at + 1
+    return None
+
+
+def doubling(count: int, first: int) -> Iterator[slice]:
+    """``count`` checkpoints in parts, each twice the one before.
+
+    Each part reads the trace from its beginning, which costs twice the trace at most in all.
+    """
+    start, size = 0, first
+    while start < count:
+        yield slice(start, min(count, start + size))
+        start, size = start + size, 2 * size
+
+
+Ask = Callable[[Sequence[int], Sequence[Sequence[Branch]]], Sequence[Sequence[str]]]
+"""Numbers of traces and the branches of each to be read; what each branch writes."""
+
+
+def read_branches(
+    plans: Sequence[Sequence[PlannedProbe]], ask: Ask, times: int | None, rule: study.Answer
+) -> list[list[str | None]]:
+    """Per trace, what every planned branch writes, in order.
+
+    With ``times``, a trace that gave the same answer that often in a row is read no further: its
+    later checkpoints are None. Ends of thinking and the terminal reading are always read.
+    """
+    every = range(len(plans))
+    early = [
+        [one.branch for one in plan if one.branch and one.kind == CHECKPOINT] for plan in plans
+    ]
+    late = [[one.branch for one in plan if one.branch and one.kind != CHECKPOINT] for plan in plans]
+    if times is None:
+        found = ask(every, [a + b for a, b in zip(early, late, strict=True)])
+        return [list(texts) for texts in found]
+    read = _until_stable(early, ask, times, rule)
+    return [
+        [*texts, *([None] * (len(early[i]) - len(texts))), *ends]
+        for i, (texts, ends) in enumerate(zip(read, ask(every, late), strict=True))
+    ]
+
+
+def _until_stable(
+    branches: Sequence[Sequence[Branch]], ask: Ask, times: int, rule: study.Answer
+) -> list[list[str]]:
+    """What the checkpoints of each trace write, up to where its answer is stable.
+
+    They are asked for in parts; what a part has beyond that place is dropped, so that the size of
+    the parts decides nothing.
+    """
+    read: list[list[str]] = [[] for _ in branches]
+    going = list(range(len(branches)))
+    for part in doubling(max(map(len, branches), default=0), 2 * times):
+        going = [i for i in going if branches[i][part]]
+        found = ask(going, [branches[i][part] for i in going]) if going else []
+        for i, texts in zip(going, found, strict=True):
+            read[i] += texts
+        stops = {
+            i: stable_after([canonical(read_answer(one), rule) for one in read[i]], times)
+            for i in going
+        }
+        for i, stop in stops.items():
+            read[i] = read[i][:stop]
+        going = [i for i in going if stops[i] is None]
+    return read
+
+
 def probes_frame(
     plans: Mapping[str, Sequence[PlannedProbe]],
-    raws: Mapping[str, Sequence[str]],
+    raws: Mapping[str, Sequence[str | None]],
     golds: Mapping[str, str],
     rule: study.Answer,
 ) -> pl.DataFrame:
     """The probes table. All three arguments are by trace_id.
 
     ``raws`` has one text per planned probe: what the branch wrote, or, for the trace's own answer,
-    the text after the thought. ``golds`` are the problems' answers.
+    the text after the thought. None carries the last text on. ``golds`` are the problems' answers.
     """
     rows = [
-        _row(trace_id, planned, raw, golds[trace_id], rule)
+        row
         for trace_id, probes in plans.items()
-        for planned, raw in zip(probes, raws[trace_id], strict=True)
+        for row in _rows(trace_id, probes, raws[trace_id], golds[trace_id], rule)
     ]
     return pl.DataFrame(rows, schema=PROBES.schema(), orient="row")
 
 
-def _row(
-    trace_id: str, planned: PlannedProbe, raw: str, gold: str, rule: study.Answer
-) -> tuple[str | int | bool | None, ...]:
-    own = planned.branch is None
-    answer = canonical(own_answer(raw) if own else read_answer(raw), rule)
-    correct = answer is not None and answer == canonical(gold, rule)
-    return (trace_id, planned.kind, planned.waits, planned.budget, raw, own, answer, correct)
+_Row = tuple[str | int | bool | None, ...]
+
+
+def _rows(
+    trace_id: str,
+    probes: Sequence[PlannedProbe],
+    raws: Sequence[str | None],
+    gold: str,
+    rule: study.Answer,
+) -> Iterator[_Row]:
+    last = ""
+    due = canonical(gold, rule)
+    for planned, raw in zip(probes, raws, strict=True):
+        last = last if raw is None else raw
+        own = planned.branch is None
+        answer = canonical(own_answer(last) if own else read_answer(last), rule)
+        correct = answer is not None and answer == due
+        place = (trace_id, planned.kind, planned.waits, planned.budget)
+        yield (*place, last, own, answer, correct, raw is None)

@@ -25,12 +25,13 @@ class Assumption:
 
 def assumptions(study: Study) -> list[Assumption]:
     """All settings of the study that are marked as assumed and read, in the study's order."""
-    read = {f"translation.{name}" for name in study.translation.read}
-    return [
-        one
-        for one in _of_model(study, "")
-        if not one.key.startswith("translation.") or one.key in read
-    ]
+    unused = {"probes.stop_when_stable"} if study.probes.stop_when_stable is None else set()
+    unused |= {
+        f"translation.{name}"
+        for name in type(study.translation).model_fields
+        if name not in study.translation.read
+    }
+    return [one for one in _of_model(study, "") if one.key not in unused]
 
 
 def grouped(found: Iterable[Assumption]) -> list[Assumption]:

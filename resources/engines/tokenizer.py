@@ -32,6 +32,8 @@ class ReasoningTokenizer:
         Raises ModelError if there is no fast tokenizer, no single-token think tags or no end token.
         """
         self.folder = folder
+        self._bytes: dict[int, bytes] = {}
+        self._found: dict[str, tuple[int, ...]] = {}
         self._library = _load(folder)
         self.think_open = self._single(THINK)
         self.think_close = self._single(END_THINK)
@@ -56,7 +58,9 @@ class ReasoningTokenizer:
         A token that begins inside a letter of several bytes starts at that letter.
         """
         if self._is_byte_level:
-            return _decode_bytes([self._bytes_of(token) for token in ids])
+            for token in set(ids).difference(self._bytes):
+                self._bytes[token] = self._bytes_of(token)
+            return _decode_bytes([self._bytes[token] for token in ids])
         return self._decode_stream(ids)
 
     def render(self, question: str, instruction: str) -> str:
@@ -86,9 +90,11 @@ class ReasoningTokenizer:
         return ids
 
     def tokens_with(self, text: str) -> tuple[int, ...]:
-        """All token ids whose own text contains ``text``."""
-        ids = range(self.vocabulary_size)
-        return tuple(token for token in ids if text in self.decode([token]))
+        """All token ids whose own text contains ``text``; the vocabulary is read through once."""
+        if text not in self._found:
+            ids = range(self.vocabulary_size)
+            self._found[text] = tuple(token for token in ids if text in self.decode([token]))
+        return self._found[text]
 
     @cached_property
     def _adds_bos(self) -> bool:
@@ -184,6 +190,27 @@ def _opened(rendered: str) -> str:
 
 def _decode_bytes(pieces: Sequence[bytes]) -> tuple[str, list[int]]:
     """Text of all ``pieces`` joined, invalid bytes replaced, and the character each starts at."""
+    data = b"".join(pieces)
+    try:
+        return data.decode("utf-8"), _starts(data, pieces)
+    except UnicodeDecodeError:
+        return _decode_broken(pieces)
+
+
+def _starts(data: bytes, pieces: Sequence[bytes]) -> list[int]:
+    """The character in which each piece of a whole text starts."""
+    import numpy as np
+
+    begins = (np.frombuffer(data, dtype=np.uint8) & 0xC0) != 0x80
+    # Letters begun before each byte; a byte inside a letter belongs to the last of them.
+    before = np.concatenate(([0], np.cumsum(begins)))
+    at = np.cumsum([0, *map(len, pieces)])[:-1]
+    inside = ~np.append(begins, True)[at]
+    return list((before[at] - inside).tolist())
+
+
+def _decode_broken(pieces: Sequence[bytes]) -> tuple[str, list[int]]:
+    """As ``_decode_bytes``, token by token, for bytes that are no text."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     offsets, texts, length = [], [], 0
     for piece in pieces:

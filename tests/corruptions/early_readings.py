@@ -135,6 +135,12 @@ PROBES = [
         table=setting("own", True),
         rows=_one,
     ),
+    _probe(
+        "a checkpoint said not to be read",
+        says="what the study lets out",
+        table=setting("carried", True),
+        rows=_one,
+    ),
     _probe("another own text", says="from the text after the thought", table=_own_text),
     _probe(
         "a forced answer too long",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,11 +10,14 @@ from mitt_assets.method.probing import (
     PlannedProbe,
     ProbeForm,
     canonical,
+    doubling,
     line_ends,
     own_answer,
     plan_branches,
     probes_frame,
     read_answer,
+    read_branches,
+    stable_after,
 )
 from mitt_assets.method.requests import Branch
 from mitt_assets.study import Answer
@@ -168,3 +173,72 @@ def test_the_table_says_what_was_read_and_whether_it_is_right() -> None:
         ("end", 40, False, None, False),
         ("terminal", 40, True, "7", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "after"),
+    [
+        (["1", "2", "2", "2", "3"], 4),
+        (["1", "1", "1"], 3),
+        (["1", "1", None, "1", "1", "1"], 6),
+        ([None, None, None], None),
+        (["1", "2", "1", "2"], None),
+        ([], None),
+    ],
+)
+def test_an_answer_is_stable_once_it_was_given_three_times_in_a_row(
+    answers: list[str | None], after: int | None
+) -> None:
+    assert stable_after(answers, 3) == after
+
+
+@given(st.integers(0, 400), st.integers(1, 30))
+def test_doubling_parts_cover_everything_once_and_re_read_twice_as_much_at_most(
+    count: int, first: int
+) -> None:
+    parts = list(doubling(count, first))
+    assert [at for part in parts for at in range(count)[part]] == list(range(count))
+    assert sum(part.stop for part in parts) <= 3 * max(count, 1) + first * len(parts)
+
+
+ANSWERS = st.lists(st.sampled_from(["1}", "2}", "no"]), min_size=0, max_size=40)
+
+
+@given(st.lists(ANSWERS, min_size=1, max_size=4), st.integers(2, 5))
+def test_stopping_changes_no_reading_before_the_place_where_it_stops(
+    written: list[list[str]], times: int
+) -> None:
+    """Beside: traces are asked for nothing past the part in which they stop."""
+    plans = [plan(32 * len(texts), think_ends=(10,)) for texts in written]
+    asked: list[int] = []
+
+    def ask(some: Sequence[int], branches: Sequence[Sequence[Branch]]) -> list[list[str]]:
+        asked.extend(one.position for own in branches for one in own)
+        return [
+            [
+                written[i][b.position // 32 - 1] if b.position % 32 == 0 and b.position else "9}"
+                for b in own
+            ]
+            for i, own in zip(some, branches, strict=True)
+        ]
+
+    whole = read_branches(plans, ask, None, RULE)
+    everything = len(asked)
+    asked.clear()
+    stopped = read_branches(plans, ask, times, RULE)
+    assert len(asked) <= everything
+    for texts, all_of_them, some in zip(written, whole, stopped, strict=True):
+        stop = stable_after([canonical(read_answer(one), RULE) for one in texts], times)
+        cut = len(texts) if stop is None else stop
+        assert some[:cut] == texts[:cut]
+        assert some[cut : len(texts)] == [None] * (len(texts) - cut)
+        assert some[len(texts) :] == all_of_them[len(texts) :]
+
+
+def test_a_reading_that_is_carried_is_the_last_one_and_says_so() -> None:
+    probes = plan(130)
+    raws: dict[str, list[str | None]] = {"t": ["7}", "8}", None, None, "9}", "8}"]}
+    frame = probes_frame({"t": probes}, raws, {"t": "8"}, RULE)
+    assert frame["raw"].to_list() == ["7}", "8}", "8}", "8}", "9}", "8}"]
+    assert frame["carried"].to_list() == [False, False, True, True, False, False]
+    assert frame["correct"].to_list() == [False, True, True, True, False, True]
