@@ -134,11 +134,9 @@ class ServerEngine(TraceEngine):
         }
 
     def materials(self, model: ModelFiles) -> dict[str, str]:
-        """The files read here by sha256; weights, which the server read, as unverified."""
-        return {
-            name: UNVERIFIED if name.endswith(WEIGHTS) else sha256
-            for name, sha256 in model.files.items()
-        } | {"served weights": UNVERIFIED}
+        """The files read here by sha256; weights, which only the server read, as unverified."""
+        weights = [name for name in model.files if name.endswith(WEIGHTS)] or ["served weights"]
+        return {**model.files, **dict.fromkeys(weights, UNVERIFIED)}
 
     def close(self) -> None:
         """Forget the model; the server keeps it."""

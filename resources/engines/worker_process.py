@@ -91,6 +91,8 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End it and whatever it started, now."""
+        if self._socket.fileno() < 0:
+            return
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

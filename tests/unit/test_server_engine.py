@@ -339,6 +339,10 @@ def test_weights_that_nobody_here_read_are_unverified(
             "config.json": "c" * 64,
             "model-1.safetensors": "unverified",
             index: "unverified",
+        }
+        nothing = replace(model[0], files={"config.json": "c" * 64})
+        assert engine_for(server).materials(nothing) == {
+            "config.json": "c" * 64,
             "served weights": "unverified",
         }
 
