@@ -18,7 +18,7 @@ ENGINE_CODE = {
     "server": ("server_client", "server_engine"),
 }
 """Modules of resources.engines that only one engine runs; the others are every engine's."""
-SHARED_CODE = ("base", "batches", "loading", "tokenizer")
+SHARED_CODE = ("base", "batches", "loading", "serving", "tokenizer")
 
 
 def engine_code(study: Study) -> tuple[str, ...]:

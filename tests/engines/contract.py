@@ -211,7 +211,7 @@ class EngineContract:
         with pytest.raises(ModelError, match=f"model {ground.files.slug} "):
             engine.load(replace(ground.files, folder=tmp_path / "gone"), None)
         (tmp_path / "config.json").write_text('{"model_type": "t5"}', encoding="utf-8")
-        (tmp_path / "model.safetensors").write_bytes(b"")
+        (tmp_path / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
         with pytest.raises(ModelError, match="decoder-only"):
             engine.load(replace(ground.files, folder=tmp_path), None)
 

@@ -88,7 +88,7 @@ def test_it_tells_its_plan_and_every_loss_and_draws_them_while_it_runs(
     losses = json.loads(bytes(made.files["loss.json"]))["losses"]  # type: ignore[arg-type]
     assert [one.note.split()[1].rstrip(",") for one in steps] == [f"{x:.4f}" for x in losses]
     picture = tmp_path / "training" / "mitt-one-loss.png"
-    assert str(picture) in steps[-1].sentence()
+    assert str(picture) in steps[-1].note
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert isinstance(made.metadata["loss"], Markdown)
     assert watched.freed == [True]
