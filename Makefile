@@ -45,9 +45,11 @@ test-checks: $(READY) ## Damage a study in every known way; each must be noticed
 	@echo "Damaging a study in every known way."
 	@$(BIN)/pytest -q -n 2 tests/mutation
 
-test-ui: $(READY) ## Run the tests of the running web interface (some minutes)
-	@echo "Running the tests of the web interface."
-	@$(BIN)/pytest -q tests/ui
+test-ui: $(READY) ## Run the tests of the running web interface in a browser (some minutes)
+	@command -v chromium >/dev/null || { echo "Chromium is missing: apt-get install chromium"; exit 1; }
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { echo "Postgres is missing: apt-get install postgresql"; exit 1; }
+	@echo "Running the tests of the web interface; pictures go to artefacts/ui."
+	@$(BIN)/pytest -q -n 2 --dist loadgroup tests/ui
 
 lint: $(READY) ## Check style
 	@echo "Checking style with ruff."

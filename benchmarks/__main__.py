@@ -5,7 +5,17 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("probes", "language_id", "consistency", "generation", "checks", "lineage", "audit", "demo")
+NAMES = (
+    "probes",
+    "language_id",
+    "consistency",
+    "generation",
+    "checks",
+    "lineage",
+    "audit",
+    "ui",
+    "demo",
+)
 
 
 def main() -> int:

@@ -18,8 +18,13 @@ import dagster as dg
 # How an instance is put together has no public name; the exact pin guards against a move.
 from dagster._cli.utils import TMP_DAGSTER_HOME_PREFIX
 from dagster._core.instance.ref import InstanceRef, configurable_storage_data
+from sqlalchemy.dialects import registry
 
 from mitt_assets.errors import StorageError
+
+# dagster-postgres comes with psycopg2; from 2.1 on, SQLAlchemy takes postgresql:// for psycopg 3.
+# This module is loaded before the storage of any instance that names it.
+registry.register("postgresql", "sqlalchemy.dialects.postgresql.psycopg2", "dialect")
 
 POSTGRES = "MITT_POSTGRES"
 """The variable with the address of a database: postgresql://user:password@host/name."""

@@ -8,17 +8,25 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import click
 
 from mitt_assets.commands.options import STUDY
 
+if TYPE_CHECKING:
+    from mitt_assets.home import Home
+
 ADDRESS = "127.0.0.1"
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
+LOG = "ui.log"
+"""In the home's folder of the Dagster instance."""
 _SIGNAL_AFTER_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -50,18 +58,23 @@ def ui(study: str | None, port: int) -> None:
         pages = pages_server(file, port + 1)
     address = f"http://{ADDRESS}:{port + 1}"
     remember_address(home, address)
-    click.echo(
-        f"{file.stem} will be at http://{ADDRESS}:{port} in about twenty seconds, from {home.path}."
-        f" Its report is at {address}/report/. Ctrl-C ends it."
-    )
-    sys.stdout.flush()
+    log = _fresh_log(home)
+    click.echo(f"Starting the web interface of {file.stem}, whose results are in {home.path}.")
     settings = {"DAGSTER_HOME": str(home.dagster), "MITT_STUDY": str(file), "MITT_PAGES": address}
-    services = _start(port, lock, settings)
+    services = _start(port, settings, log, lock)
     Thread(target=pages.serve_forever, daemon=True).start()
-    sys.exit(_attend(services))
+    sys.exit(_attend(services, f"http://{ADDRESS}:{port}", log))
 
 
-def _start(port: int, lock: int, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+def _fresh_log(home: Home) -> Path:
+    """Where webserver, daemon and code location write what they do; the last one is kept too."""
+    log = home.dagster / LOG
+    if log.exists():
+        log.replace(log.with_suffix(".previous"))
+    return log
+
+
+def _start(port: int, settings: dict[str, str], log: Path, lock: int) -> subprocess.Popen[bytes]:
     """Webserver, daemon and code location, in a session of their own.
 
     They are told to end when this process does, however it ends. The lock of the home is theirs
@@ -69,13 +82,17 @@ def _start(port: int, lock: int, settings: dict[str, str]) -> subprocess.Popen[b
     """
     program = str(Path(sys.executable).with_name("dagster"))
     arguments = ["dev", "-h", ADDRESS, "-p", str(port), "-w", str(WORKSPACE)]
-    return subprocess.Popen(
-        [program, *arguments],
-        env={**os.environ, "DAGSTER_DISABLE_TELEMETRY": "1", **settings},
-        pass_fds=(lock,),
-        start_new_session=True,
-        preexec_fn=_end_with_parent() if sys.platform == "linux" else None,
-    )
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            [program, *arguments],
+            env={**os.environ, "DAGSTER_DISABLE_TELEMETRY": "1", **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            pass_fds=(lock,),
+            start_new_session=True,
+            preexec_fn=_end_with_parent() if sys.platform == "linux" else None,
+        )
 
 
 def _end_with_parent() -> Callable[[], None]:
@@ -83,22 +100,34 @@ def _end_with_parent() -> Callable[[], None]:
     return lambda: prctl(_SIGNAL_AFTER_PARENT, signal.SIGINT)
 
 
-def _attend(services: subprocess.Popen[bytes]) -> int:
-    """Wait for the services, pass the wish to end on to them, and leave none behind."""
+def _attend(services: subprocess.Popen[bytes], url: str, log: Path) -> int:
+    """Say when the page can be opened, wait for the services to end, and leave none behind."""
 
     def end(number: int, frame: object) -> None:
         # Asked twice, it is ended as it is.
         signal.signal(number, lambda *again: os.killpg(services.pid, signal.SIGKILL))
+        click.echo("Ending the web interface; finished shards of what is running are kept.")
         services.send_signal(signal.SIGINT)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, end)
+    while services.poll() is None and not _answers(url):
+        time.sleep(0.5)
+    if services.poll() is None:
+        click.echo(f"Open {url} in a browser. Ctrl-C ends it. Its log: {log}")
     code = services.wait()
-    try:
-        os.killpg(services.pid, signal.SIGTERM)
-    except ProcessLookupError:
-        pass  # as it should be: nobody is left
+    with suppress(ProcessLookupError):
+        os.killpg(services.pid, signal.SIGKILL)
     return code
+
+
+def _answers(url: str) -> bool:
+    """Whether the webserver has loaded the code location and serves pages."""
+    try:
+        with urllib.request.urlopen(f"{url}/server_info", timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 @contextmanager

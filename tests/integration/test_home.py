@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from dagster import DagsterInstance
 
+from mitt_assets import instance as instance_module
 from mitt_assets.errors import StorageError
 from mitt_assets.home import Home
 from mitt_assets.study_file import load_study
@@ -71,3 +73,44 @@ def test_a_home_that_cannot_be_written_says_what_to_do(
     monkeypatch.setenv("MITT_HOME", str(tmp_path / place))
     with pytest.raises(StorageError, match="MITT_HOME"):
         Home(load_study("organism")).prepare()
+
+
+class TestInstance:
+    """Where `dagster dev` keeps its runs without DAGSTER_HOME, and homes that changed databases."""
+
+    def test_a_temporary_folder_gives_way_to_the_home(self, tmp_path: Path) -> None:
+        from dagster._core.instance.ref import InstanceRef
+
+        home = Home(load_study("organism"))
+        root = Path(__file__).parents[2]
+        folder = tmp_path / ".tmp_dagster_home_x"
+        reference = InstanceRef.from_dir(str(folder), config_dir=str(root))
+        with DagsterInstance.from_ref(reference) as instance:
+            assert Path(instance.root_directory) == home.dagster
+            assert not instance.telemetry_enabled
+        assert not folder.exists()
+        elsewhere = InstanceRef.from_dir(str(tmp_path), config_dir=str(root))
+        with DagsterInstance.from_ref(elsewhere) as instance:
+            assert Path(instance.root_directory) == tmp_path
+
+    def test_a_home_stays_with_its_database(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        home = Home(load_study("organism"))
+        home.prepare()
+        monkeypatch.setenv("MITT_POSTGRES", "postgresql://nobody@/nothing?host=/nowhere")
+        with pytest.raises(StorageError, match="kept in sqlite, but MITT_POSTGRES asks"):
+            home.prepare()
+
+    def test_a_database_that_is_not_there_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MITT_POSTGRES", "postgresql://nobody:secret@/nothing?host=/nowhere")
+        home = Home(load_study("organism"))
+        with pytest.raises(StorageError, match="server that MITT_POSTGRES names running") as said:
+            home.prepare()
+        assert "secret" not in str(said.value)
+        monkeypatch.delenv("MITT_POSTGRES")
+        home.prepare()
+
+    def test_a_missing_package_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MITT_POSTGRES", "postgresql://nobody@/nothing")
+        monkeypatch.setattr(instance_module, "find_spec", lambda name: None)
+        with pytest.raises(StorageError, match=r"pip install 'mitt-assets\[postgres\]'"):
+            Home(load_study("organism")).prepare()

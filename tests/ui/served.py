@@ -1,4 +1,4 @@
-"""Dagster's webserver and daemon over a home, and its GraphQL as the UI speaks it."""
+"""The web interface as a process, and its GraphQL as the browser speaks it."""
 
 from __future__ import annotations
 
@@ -7,52 +7,58 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 ADDRESS = "127.0.0.1"
-LOADED = "{ repositoriesOrError { ... on RepositoryConnection { nodes { id } } } }"
+LOADED = """{ workspaceOrError { ... on Workspace { locationEntries {
+    name loadStatus locationOrLoadError { __typename ... on PythonError { message } } } } } }"""
 
 
 class Served:
-    """Runs while used as a context; ``log`` has what it printed."""
+    """A command that shows a study, running while used as a context; it says what is in ``log``."""
 
-    def __init__(self, home: Path, module: str, study: Path, log: Path) -> None:
-        self.port = _free_port()
-        self.url = f"http://{ADDRESS}:{self.port}"
+    def __init__(
+        self, command: Sequence[str], port: int, settings: Mapping[str, str], log: Path
+    ) -> None:
+        self.url = f"http://{ADDRESS}:{port}"
+        self.pages = f"http://{ADDRESS}:{port + 1}"
         self.log = log
-        program = str(Path(sys.executable).with_name("dagster"))
-        self._command = [program, "dev", "-h", ADDRESS, "-p", str(self.port), "-m", module]
-        self._settings = {
-            **os.environ,
-            "DAGSTER_HOME": str(home),
-            "DAGSTER_DISABLE_TELEMETRY": "1",
-            "MITT_STUDY": str(study),
-        }
+        self._command = list(command)
+        kept = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
+        self._settings = {**kept, **settings}
 
     def __enter__(self) -> Served:
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             self._command,
             env=self._settings,
             stdout=self.log.open("wb"),
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self.wait(self._answers, "the webserver to answer", 120)
+        try:
+            self.wait(self._answers, "the code location to load", 120)
+        except BaseException:
+            self.end()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        os.killpg(self._process.pid, signal.SIGINT)
+        self.end()
+
+    def end(self) -> None:
+        """As Ctrl-C does."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            self.process.wait(30)
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> Any:
         """One GraphQL request; fails on errors."""
@@ -68,23 +74,33 @@ class Served:
         """The first true answer of ``ready``; fails with the log's end if none comes."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            assert self._process.poll() is None, self._last()
+            assert self.process.poll() is None, self._last()
             if found := ready():
                 return found
-            time.sleep(1)
+            time.sleep(0.3)
         raise AssertionError(f"waited {seconds} s for {what}\n{self._last()}")
 
     def _answers(self) -> bool:
         try:
-            found = self.ask(LOADED)
+            entries = self.ask(LOADED)["workspaceOrError"]["locationEntries"]
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
-        return bool(found["repositoriesOrError"].get("nodes"))
+        return bool(entries) and all(
+            (one["locationOrLoadError"] or {}).get("__typename") == "RepositoryLocation"
+            for one in entries
+        )
 
     def _last(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")[-4000:]
 
 
-def _free_port() -> int:
-    with socket.create_server((ADDRESS, 0)) as free:
-        return int(free.getsockname()[1])
+def free_port() -> int:
+    """A port that is free, as is the one after it."""
+    while True:
+        with socket.create_server((ADDRESS, 0)) as free:
+            port = int(free.getsockname()[1])
+            try:
+                socket.create_server((ADDRESS, port + 1)).close()
+            except OSError:
+                continue
+            return port

@@ -1,0 +1,145 @@
+"""What is done all day, by clicks in a real browser: materialise, backfill one language, look."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from mitt_assets.asset_specs import group_of
+from tests.ui.browser import Person
+from tests.ui.conftest import MODELS, Shown
+
+pytestmark = [pytest.mark.xdist_group("shown"), pytest.mark.timeout(900)]
+RUN = 180
+"""Seconds a launched run may take: a process starts, models load, on two busy cores."""
+BASE = f"/locations/mitt/asset-groups/{group_of('base')}"
+
+
+def made(shown: Shown) -> set[tuple[str, str | None]]:
+    """What is stored now."""
+    return {(one.asset, one.partition) for one in shown.maker().store.records()}
+
+
+def test_the_graph_shows_every_group_and_what_is_made(person: Person, shown: Shown) -> None:
+    page = person.go("/asset-groups")
+    for group in {step.group for step in shown.maker().graph.steps.values()}:
+        expect(page.get_by_text(group_of(group), exact=True).first).to_be_visible()
+    person.picture("groups")
+    page = person.go(BASE)
+    # Three languages; `mitt run` made one of them.
+    expect(page.get_by_text("33% filled").first).to_be_visible()
+    expect(page.get_by_text("3 / 3 Passed").first).to_be_visible()
+    person.picture("graph")
+
+
+def test_one_partition_is_materialised_and_turns_green(person: Person, shown: Shown) -> None:
+    page = person.go("/assets/translations?view=partitions")
+    expect(page.get_by_text("Missing (2)")).to_be_visible()
+    assert person.colour("tl") == "grey"
+    before = made(shown)
+    person.materialise("/assets/translations?view=partitions", "tl")
+    person.picture("materialise")
+    person.launch.click()
+    shown.ui.wait(lambda: made(shown) - before, "the partition", RUN)
+    page = person.go("/assets/translations?view=partitions&partition=tl")
+    expect(page.get_by_text("Materialized", exact=True)).to_be_visible()
+    assert person.colour("tl") == "green"
+    person.picture("partition")
+    assert made(shown) - before == {("translations", "tl")}
+
+
+def test_a_failing_check_is_red_on_its_own_partition(person: Person, shown: Shown) -> None:
+    person.materialise("/assets/translations?view=partitions", "de")
+    person.launch.click()
+    maker = shown.maker()
+
+    def judged() -> bool:
+        record = maker.store.current("translations", "de")
+        return record is not None and maker.gate.verdict(record) is not None
+
+    shown.ui.wait(judged, "the verdict on German", RUN)
+    page = person.go("/assets/translations?view=checks&checkDetail=sound")
+    expect(page.get_by_text("Execution history")).to_be_visible()
+    page.get_by_text("Partitions", exact=True).last.click()
+    expect(page.get_by_text("Failed (1)")).to_be_visible()
+    assert {one: person.colour(one) for one in ("de", "en", "tl")} == {
+        "de": "red",
+        "en": "green",
+        "tl": "green",
+    }
+    page.locator('div[data-tooltip="de"]:has(+ div)').click()
+    expect(page.get_by_text("every number of the source is in the text").first).to_be_visible()
+    person.picture("failing_check")
+
+
+def test_a_backfill_of_tagalog_makes_its_partitions_and_no_other(
+    person: Person, shown: Shown
+) -> None:
+    before, chain = made(shown), shown.maker().graph
+    person.materialise(BASE, "tl", "All")
+    expect(person.launch).to_have_text("Launch backfill")
+    person.picture("backfill")
+    person.launch.click()
+    expected = {
+        (step.asset, f"tl|{model}")
+        for step in chain.steps.values()
+        if step.group == "base"
+        for model in MODELS
+    }
+    shown.ui.wait(lambda: expected <= made(shown), "Tagalog", 3 * RUN)
+    assert made(shown) - before == expected
+    page = person.go("/runs")
+    page.get_by_text("Backfills", exact=True).click()
+    expect(page.get_by_text("Success").first).to_be_visible(timeout=60_000)
+    person.picture("backfills")
+    page = person.go("/assets/base/consistency?view=partitions")
+    expect(page.get_by_text("Materialized (3)")).to_be_visible()
+    assert (person.colour("tl"), person.colour("de")) == ("green", "grey")
+    person.picture("tagalog")
+
+
+def test_a_partition_shows_its_chart(person: Person, shown: Shown) -> None:
+    page = person.go("/assets/base/windows?view=partitions&partition=en%7Cllama")
+    row = page.locator("tr").filter(has=page.get_by_text("chart", exact=True))
+    row.get_by_text("[Show Markdown]").click()
+    chart = page.get_by_role("dialog").locator("img")
+    expect(chart).to_be_visible()
+    assert chart.evaluate("one => one.naturalWidth") > 100
+    person.picture("chart")
+
+
+def test_the_report_opens_from_its_link(person: Person, shown: Shown) -> None:
+    before = made(shown)
+    record = shown.maker().required("reports/study", None)
+    person.materialise("/assets/reports/study")
+    # Reports take what there is; Dagster warns of what there is not.
+    person.page.get_by_role("button", name="Confirm").click()
+    shown.ui.wait(
+        lambda: shown.maker().required("reports/study", None).run_id != record.run_id,
+        "the report",
+        RUN,
+    )
+    assert made(shown) == before
+    page = person.go("/assets/reports/study")
+    with person.context.expect_page() as opened:
+        page.get_by_role("link", name=f"{shown.ui.pages}/report").first.click()
+    report = opened.value
+    expect(report).to_have_title("Twelve problems, three languages")
+    expect(report.get_by_text("Tagalog").first).to_be_visible()
+    person.picture("report", report)
+
+
+def test_a_value_out_of_bounds_is_refused_in_words(person: Person) -> None:
+    page = person.go("/assets/base/traces")
+    page.locator("button:has([aria-label=arrow_drop_down])").first.click()
+    page.get_by_text("Open launchpad").click()
+    pad = page.get_by_role("dialog").filter(has_text="Launchpad (configure assets)")
+    pad.get_by_placeholder("Partition").fill("en|llama")
+    page.keyboard.press("Enter")
+    pad.get_by_text("log_every").first.click()
+    page.keyboard.press("End")
+    page.keyboard.type("0000")
+    expect(pad.get_by_text("100000")).to_be_visible()
+    pad.get_by_role("button", name="Materialize").click()
+    expect(page.get_by_text("100000 is out of bounds: give 1 to 600").first).to_be_visible()
+    person.picture("refused")
