@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mitt_assets.errors import StorageError
+from mitt_assets.errors import StorageError, TransientError
 from resources.files import make_folder, told, write_atomic
 
 _LOG = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class ShardStore:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only one at this work; raises StorageError naming who else is.
+        """Be the only one at this work; raises TransientError naming who else is.
 
         The kernel releases the lock when its holder dies, however it dies.
         """
@@ -118,8 +118,8 @@ def _lock(descriptor: int, path: Path) -> None:
         raise _held(path, holder or "another process") from error
 
 
-def _held(path: Path, holder: str) -> StorageError:
-    return StorageError(
+def _held(path: Path, holder: str) -> TransientError:
+    return TransientError(
         f"The work in {path.with_suffix('')} is held by {holder}. Wait for it, or end it; what it "
         "has finished is kept."
     )

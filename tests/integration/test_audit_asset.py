@@ -1,4 +1,4 @@
-"""What Dagster is told of lineage: inputs and columns of a partition, and the audit's findings."""
+"""The audit in Dagster: kinds of findings are checks of one asset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 
 from mitt_assets.audit_asset import audit_of
-from mitt_assets.dagster_assets import key_of, lineage_of
 from mitt_assets.home import Home, open_maker
 from mitt_assets.materialise import Maker
 
@@ -41,11 +40,3 @@ def test_findings_of_the_audit_are_checks(maker: Maker) -> None:
     assert found["tampered"].severity == dg.AssetCheckSeverity.ERROR
     assert "base/windows[de|llama]" in str(found["tampered"].metadata["some"])
     assert found["stale"].passed
-
-
-def test_a_materialisation_names_its_inputs_and_where_its_columns_come_from(maker: Maker) -> None:
-    step = maker.graph.step("base/probes")
-    told = lineage_of(maker.graph, step, maker.required("base/probes", "de|llama"))
-    assert "base/traces[de|llama] " in told["inputs"]
-    columns = told["dagster/column_lineage"].deps_by_column
-    assert columns["trace_id"] == [dg.TableColumnDep(key_of("base/traces"), "trace_id")]

@@ -124,6 +124,13 @@ def test_reports_link_to_the_page_and_to_traces(shown: Shown) -> None:
     assert Path(str(page["report file"].value)).is_file()
 
 
+def test_inputs_are_named_and_columns_lead_to_those_of_the_inputs(shown: Shown) -> None:
+    told = shown["base/probes", "de|llama"].metadata
+    assert "base/traces[de|llama] " in str(told["inputs"].value)
+    columns = told["dagster/column_lineage"].value.deps_by_column
+    assert columns["trace_id"] == [dg.TableColumnDep(key_of("base/traces"), "trace_id")]
+
+
 def test_runs_are_found_by_language_model_and_variant(instance: dg.DagsterInstance) -> None:
     tags = {"mitt/language": "tl", "mitt/model": "llama", "mitt/variant": "mitt"}
     runs = instance.get_runs(dg.RunsFilter(tags=tags))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mitt_assets.errors import StorageError
+from mitt_assets.errors import StorageError, TransientError
 from resources.shards import ShardStore
 
 WORK = "ab" * 32
@@ -115,7 +115,7 @@ def start_holder(root: Path, *more: str) -> subprocess.Popen:
 def test_the_lock_names_its_holder_and_ends_with_it(shards, tmp_path, more):
     holder = start_holder(tmp_path / "work", *more)
     try:
-        with pytest.raises(StorageError, match=f"held by process {holder.pid} on"), shards.lock():
+        with pytest.raises(TransientError, match=f"held by process {holder.pid} on"), shards.lock():
             pass
         assert shards.load(0) == b"zero"
         os.kill(holder.pid, signal.SIGKILL)
@@ -133,7 +133,7 @@ def test_two_threads_do_not_share_the_lock(shards, tmp_path):
         try:
             with ShardStore(tmp_path / "work", WORK).lock():
                 found.append("locked")
-        except StorageError as error:
+        except TransientError as error:
             found.append(str(error))
 
     with shards.lock():
@@ -161,7 +161,7 @@ def _count_up(root: Path, turns: int) -> None:
                 value = int(counter.read_text())
                 counter.write_text(str(value + 1))
                 done += 1
-        except StorageError:
+        except TransientError:
             continue
 
 
