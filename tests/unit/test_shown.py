@@ -30,7 +30,7 @@ HOSTILE = (
 
 def translations(count: int, text: str = "How many?") -> pl.DataFrame:
     rows = [
-        (f"{i:020d}", f"{i:020d}", "evaluation", "tl", f"{text} {i}", str(i), "parallel")
+        (f"{i:020d}", f"{i:020d}", "evaluation", "tl", f"{text} {i}", str(i), "parallel", None)
         for i in range(count)
     ]
     return pl.DataFrame(rows, schema=TRANSLATIONS.schema(), orient="row")
@@ -39,7 +39,9 @@ def translations(count: int, text: str = "How many?") -> pl.DataFrame:
 def test_ten_rows_from_all_over_the_table() -> None:
     rows = some_rows(TRANSLATIONS, translations(1000))
     assert [row["answer"] for row in rows] == [str(100 * i) for i in range(ROWS)]
-    assert list(rows[0]) == ["translation_id", "split", "language", "question", "answer", "method"]
+    assert list(rows[0]) == [
+        "translation_id", "split", "language", "question", "answer", "method", "back_translation",
+    ]  # fmt: skip
     assert rows[1]["translation_id"] == "00000000…"
 
 
