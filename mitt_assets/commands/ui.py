@@ -27,7 +27,9 @@ ADDRESS = "127.0.0.1"
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
 LOG = "ui.log"
 """In the home's folder of the Dagster instance."""
-_SIGNAL_AFTER_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+GRACE = 15.0
+"""Seconds that runs which are going on get to cancel themselves."""
+_SIGNAL_AFTER_PARENT, _ADOPT = 1, 36  # PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of prctl(2)
 
 
 @click.command()
@@ -91,22 +93,31 @@ def _start(port: int, settings: dict[str, str], log: Path, lock: int) -> subproc
             stderr=file,
             pass_fds=(lock,),
             start_new_session=True,
-            preexec_fn=_end_with_parent() if sys.platform == "linux" else None,
+            preexec_fn=_end_with_parent(),
         )
 
 
-def _end_with_parent() -> Callable[[], None]:
+def _end_with_parent() -> Callable[[], None] | None:
+    """What the services call first, so that they end with this process; None where nothing can.
+
+    This process also becomes the parent of whatever they leave behind.
+    """
+    if sys.platform != "linux":
+        return None
     prctl = ctypes.CDLL(None).prctl  # looked up here: after a fork, as little as possible is done
+    prctl(_ADOPT, 1)
     return lambda: prctl(_SIGNAL_AFTER_PARENT, signal.SIGINT)
 
 
 def _attend(services: subprocess.Popen[bytes], url: str, log: Path) -> int:
     """Say when the page can be opened, wait for the services to end, and leave none behind."""
+    asked = []
 
     def end(number: int, frame: object) -> None:
+        asked.append(number)
         # Asked twice, it is ended as it is.
         signal.signal(number, lambda *again: os.killpg(services.pid, signal.SIGKILL))
-        click.echo("Ending the web interface; finished shards of what is running are kept.")
+        click.echo("Ending the web interface; runs are cancelled, their finished shards are kept.")
         services.send_signal(signal.SIGINT)
 
     for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -116,9 +127,21 @@ def _attend(services: subprocess.Popen[bytes], url: str, log: Path) -> int:
     if services.poll() is None:
         click.echo(f"Open {url} in a browser. Ctrl-C ends it. Its log: {log}")
     code = services.wait()
-    with suppress(ProcessLookupError):
-        os.killpg(services.pid, signal.SIGKILL)
+    for last_word in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(services.pid, last_word)
+        _bury(time.monotonic() + GRACE)
+    if not asked:
+        click.secho(f"The web interface ended by itself; its log: {log}", fg="red", err=True)
     return code
+
+
+def _bury(deadline: float) -> None:
+    """Wait until no child is left, or for as long as it may take."""
+    with suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(0.1)
 
 
 def _answers(url: str) -> bool:
