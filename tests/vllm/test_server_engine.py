@@ -40,7 +40,7 @@ def opened(served: Served) -> Open:
     def open_engine(files: ModelFiles) -> ServerEngine:
         endpoint = Endpoint(url=served.url, model=served.name)
         settings = Server(endpoints={files.slug: endpoint}, concurrency=8, attempts=100)
-        return ServerEngine(settings, client=partial(ServerClient, sleep=lambda _: time.sleep(1)))
+        return ServerEngine(settings, client=partial(ServerClient, sleep=lambda _: time.sleep(4)))
 
     return open_engine
 
