@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -16,7 +17,7 @@ from mitt_assets.study import Endpoint, Server
 from resources.engines.base import ModelFiles
 from resources.engines.server_client import ServerClient
 from resources.engines.server_engine import ServerEngine
-from tests.engines.contract import GREEDY, EngineContract, Ground, Open
+from tests.engines.contract import GREEDY, EngineContract, Ground, Open, some_requests
 from tests.vllm.conftest import BY_FAMILY
 from tests.vllm.served import Served
 
@@ -68,6 +69,19 @@ class TestServer(EngineContract):
         engine = ServerEngine(Server(endpoints={ground.files.slug: endpoint}))
         with pytest.raises(ModelError, match=r"does not serve 'large' \(it serves: tiny"):
             engine.load(ground.files, None)
+
+    def test_base_and_adapter_at_once_keep_their_own_answers(
+        self, ground: Ground, opened: Open
+    ) -> None:
+        """vLLM's trap, sprung on purpose: with --max-loras 1 the base answers as the adapter."""
+        asked, other = some_requests(24, seed=5), opened(ground.files)
+        other.load(ground.files, ground.adapter)
+        plain, adapted = (one.generate(asked, GREEDY) for one in (ground.engine, other))
+        assert plain != adapted
+        with ThreadPoolExecutor(2) as pool:
+            mixed = pool.map(lambda one: one.generate(asked, GREEDY), (ground.engine, other))
+            assert list(mixed) == [plain, adapted]
+        assert ground.engine.generate(asked, GREEDY) == plain
 
     @pytest.mark.parametrize("model", [BY_FAMILY["llama"]], indirect=True)
     def test_a_server_killed_and_started_again_finishes_the_same_tokens(
