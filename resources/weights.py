@@ -83,8 +83,13 @@ def shards(folder: Path) -> list[str]:
 
 
 def lacking(folder: Path) -> list[str]:
-    """Weight files that are missing or cut off, each with what is wrong."""
-    names = shards(folder) or ["model.safetensors"]
+    """Weight files that are missing or cut off, each with what is wrong.
+
+    Where the folder itself holds none (a sentence encoder's modules have folders of their own),
+    all below it count.
+    """
+    below = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.safetensors"))
+    names = shards(folder) or below or ["model.safetensors"]
     wrong = {name: damaged(folder / name) for name in names}
     return [f"{name} ({why})" for name, why in wrong.items() if why]
 

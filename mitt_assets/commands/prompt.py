@@ -50,7 +50,9 @@ def prompt(study: str | None, language: str | None, model: str | None, number: i
     model = _known(model or next(iter(chosen.models)), chosen.models, "model")
     one = _problem(open_source(chosen).load("evaluation"), number)
     wanted = chosen.models[model]
-    tokenizer = ReasoningTokenizer(locate(wanted.source, wanted.revision, f"models.{model}.source"))
+    place = f"models.{model}.source"
+    folder = locate(wanted.source, wanted.revision, place, weights=False)
+    tokenizer = ReasoningTokenizer(folder)
     click.echo(f"{chosen.name}: problem {number} ({one.row}), answer {one.answer}")
     click.echo(f"model {model} ({wanted.source}), language {language}\n")
     _print_prompt(tokenizer, one.questions[language], chosen.languages[language].instruction)

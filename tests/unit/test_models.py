@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mitt_assets.errors import ModelError
 from mitt_assets.study import Model
-from resources.models import digests, locate, resolve
+from resources import weights as stored
+from resources.models import digests, here, locate, resolve
+from tests.fakes.hub import COMMIT, FakeHub, fake_hub, use_hub
+from tests.fakes.paper_models import paper_model
 
 
 @pytest.fixture
@@ -75,3 +79,70 @@ def test_without_the_hub_a_model_that_was_never_fetched_is_refused(
         ModelError, match=r"nobody/nothing@abc .*HF_HUB_OFFLINE is set.*hf download"
     ):
         locate("nobody/nothing", "abc", "models.x.source")
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return paper_model(tmp_path_factory.mktemp("paper") / "model").folder
+
+
+@pytest.fixture
+def hub(paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """A hub on loopback that has the model as a/model."""
+    with fake_hub() as served:
+        served.repositories[("model", "a/model")] = paper
+        use_hub(monkeypatch, tmp_path / "hub", served.address)
+        yield served
+
+
+def test_a_pinned_model_is_fetched_whole_and_then_nothing_is_asked(
+    hub: FakeHub, paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(source="a/model", revision=COMMIT)
+    files = resolve("one", model, tmp_path / "cache")
+    assert files.files == digests(paper, None)
+    assert files.folder.name == COMMIT
+    hub.requests.clear()
+    assert resolve("one", model, tmp_path / "cache") == files
+    use_hub(monkeypatch, tmp_path / "hub", None)
+    assert resolve("one", model, tmp_path / "cache") == files
+    assert hub.requests == []
+
+
+def test_half_a_download_is_completed_or_refused_offline(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(source="a/model", revision=COMMIT)
+    folder = resolve("one", model, tmp_path / "cache").folder
+    shard = next(folder.glob("*.safetensors"))
+    whole = shard.read_bytes()
+    shard.resolve().write_bytes(whole[:-7])
+    use_hub(monkeypatch, tmp_path / "hub", None)
+    assert here("a/model", COMMIT, "models.one.source") is None
+    with pytest.raises(
+        ModelError, match=rf"lacks {shard.name} \([\d,]+ of [\d,]+ bytes\).*hf downl"
+    ):
+        resolve("one", model, tmp_path / "cache")
+    shard.unlink()
+    use_hub(monkeypatch, tmp_path / "hub", hub.address)
+    assert here("a/model", COMMIT, "models.one.source") is None
+    resolve("one", model, tmp_path / "cache")
+    assert shard.is_file()
+
+
+def test_a_served_models_weights_are_not_fetched(hub: FakeHub, tmp_path: Path) -> None:
+    model = Model(source="a/model", revision=COMMIT)
+    files = resolve("one", model, tmp_path / "cache", weights=False)
+    assert {"tokenizer.json", "config.json"} <= set(files.files)
+    assert not any(".safetensors" in path for path in (*hub.requests, *files.files))
+    assert ".safetensors" in str(list(resolve("one", model, tmp_path / "cache").files))
+
+
+def test_an_encoders_weights_may_lie_in_its_modules_folders(tmp_path: Path, paper: Path) -> None:
+    (tmp_path / "0_Embedding").mkdir()
+    shard = next(paper.glob("*.safetensors"))
+    copied = tmp_path / "0_Embedding" / "model.safetensors"
+    copied.write_bytes(shard.read_bytes())
+    assert stored.lacking(tmp_path) == []
+    copied.write_bytes(shard.read_bytes()[:-1])
+    assert "0_Embedding/model.safetensors" in stored.lacking(tmp_path)[0]
