@@ -55,7 +55,12 @@ def prompt(study: str | None, language: str | None, model: str | None, number: i
     tokenizer = ReasoningTokenizer(folder)
     click.echo(f"{chosen.name}: problem {number} ({one.row}), answer {one.answer}")
     click.echo(f"model {model} ({wanted.source}), language {language}\n")
-    _print_prompt(tokenizer, one.questions[language], chosen.languages[language].instruction)
+    asked = language if language in one.questions else chosen.problems.language
+    if asked != language:
+        click.echo(
+            f"the set has no question in {language}: translations makes it; here in {asked}\n"
+        )
+    _print_prompt(tokenizer, one.questions[asked], chosen.languages[language].instruction)
     _print_insertions(tokenizer, chosen, language)
 
 

@@ -144,9 +144,9 @@ def _pieces(thought: _Thought, settings: study.Windows) -> list[_Piece]:
 
 def _units(thought: _Thought, settings: study.Windows) -> list[tuple[str, str, str, int, str]]:
     pieces = _pieces(thought, settings)
-    joined: dict[int, str] = {}
+    joined: dict[int, list[str]] = {}
     for piece in pieces:
-        joined[piece.segment] = joined.get(piece.segment, "") + piece.text
+        joined.setdefault(piece.segment, []).append(piece.text)
     units = [(INITIAL, 0, piece.text) for piece in pieces[:1]]
-    units += [(SEGMENT, segment, text) for segment, text in joined.items()]
+    units += [(SEGMENT, segment, "".join(texts)) for segment, texts in joined.items()]
     return [(thought.trace_id, thought.problem_id, *unit) for unit in units]

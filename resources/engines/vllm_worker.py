@@ -2,8 +2,8 @@
 
 Messages are read one at a time, so that a call holds either base requests or those of one adapter:
 on a CPU, a base request beside an adapter's can silently get the adapter's output and leave it in
-the prefix cache. The engine runs inside this process and gets all requests of a call before its first
-step, so that the same call is scheduled, and on a CPU computed, the same way every time.
+the prefix cache. The engine runs inside this process and gets all requests of a call before its
+first step, so that the same call is scheduled, and on a CPU computed, the same way every time.
 """
 
 from __future__ import annotations
