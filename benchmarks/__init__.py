@@ -10,5 +10,6 @@ one thread, so that other work on the machine counts less; run them with `OMP_NU
     python -m benchmarks.checks
     python -m benchmarks.lineage
     python -m benchmarks.audit
+    python -m benchmarks.code_location
     python -m benchmarks.ui
 """

@@ -13,6 +13,7 @@ NAMES = (
     "checks",
     "lineage",
     "audit",
+    "code_location",
     "ui",
     "demo",
 )

@@ -47,8 +47,20 @@ def flattened() -> dict[str, Any]:
 
 
 def text(flat: Mapping[str, Any]) -> str:
-    """The data as it is stored."""
-    return json.dumps(flat, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    """The data as it is stored: JSON, a line for every property of everything."""
+
+    def inner(value: Any) -> str:
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+    def block(entries: Mapping[str, Any], level: int) -> str:
+        pad = " " * level
+        lines = [
+            f"{pad} {json.dumps(name)}: {block(value, level + 1) if level < 2 else inner(value)}"
+            for name, value in sorted(entries.items())
+        ]
+        return "{\n" + ",\n".join(lines) + f"\n{pad}}}"
+
+    return block(flat, 0) + "\n"
 
 
 def _asset(definition: dg.AssetsDefinition, key: dg.AssetKey) -> dict[str, Any]:
@@ -118,7 +130,7 @@ def _sensor(sensor: dg.SensorDefinition) -> dict[str, Any]:
 def _partitions(definition: dg.PartitionsDefinition | None) -> Any:
     if isinstance(definition, dg.MultiPartitionsDefinition):
         return {one.name: _partitions(one.partitions_def) for one in definition.partitions_defs}
-    return definition.get_partition_keys() if definition else None
+    return " ".join(definition.get_partition_keys()) if definition is not None else None
 
 
 def _mapping(mapping: dg.PartitionMapping | None) -> Any:
@@ -128,7 +140,7 @@ def _mapping(mapping: dg.PartitionMapping | None) -> Any:
     if isinstance(mapping, dg.StaticPartitionMapping):
         taken = mapping.downstream_partition_keys_by_upstream_partition_key
         return {name: ",".join(sorted(readers)) for name, readers in taken.items()}
-    return type(mapping).__name__ if mapping else None
+    return type(mapping).__name__ if mapping is not None else None
 
 
 def _settings(config: Any) -> dict[str, str]:
