@@ -29,8 +29,8 @@ def check_folder(model: ModelFiles) -> None:
         )
     if missing := weights.lacking(model.folder):
         raise ModelError(
-            f"{named(model)}: not all of it is in {model.folder}: {', '.join(missing)}. Fetch what "
-            "is missing again; a download that was cut off goes on where it stopped"
+            f"{named(model)}: not all of it is in {model.folder}: {', '.join(missing)}. Remove "
+            "what is cut off and fetch the model again; what is whole is kept"
         )
 
 

@@ -312,13 +312,13 @@ KINDS = [
     Kind(
         "a shard that was cut off",
         lambda g: g.model(_cut(None, 5000)),
-        ("model one", "00001-of-00002.safetensors (5,000 of", "goes on where it stopped"),
+        ("model one", "00001-of-00002.safetensors (5,000 of", "Remove what is cut off"),
         MAKE_MODELS,
     ),
     Kind(
         "a shard that is missing",
         lambda g: g.model(lambda folder: (folder / weights.shards(folder)[1]).unlink()),
-        ("model one", "00002-of-00002.safetensors (missing)", "Fetch"),
+        ("model one", "00002-of-00002.safetensors (missing)", "fetch"),
     ),
     Kind(
         "an index cut off",

@@ -80,7 +80,7 @@ def test_half_a_download_names_the_file(copy: ModelFiles, damage: str) -> None:
     else:
         kept = {"cut": len(data) - 1, "cut in the header": 20, "empty": 0}[damage]
         shard.write_bytes(data[:kept])
-    with pytest.raises(ModelError, match=rf"not all of it.*{shard.name} \(.*Fetch"):
+    with pytest.raises(ModelError, match=rf"not all of it.*{shard.name} \(.*fetch the model"):
         load_base(copy, "cpu", "sdpa")
 
 
