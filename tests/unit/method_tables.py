@@ -112,7 +112,8 @@ def _probes(draw: Random, study: Study, trace: dict[str, Any]) -> list[tuple[Any
     for one in plan:
         right = draw.random() < 0.3 + 0.4 * one.budget / study.generation.budget
         answer = "7" if right else "8"
-        rows.append((trace["trace_id"], one.kind, one.waits, one.budget, "", False, answer, right))
+        place = (trace["trace_id"], one.kind, one.waits, one.budget)
+        rows.append((*place, "", False, answer, right, False))
     return rows
 
 
