@@ -1,6 +1,7 @@
 # make help says what there is. Every target sets up .venv first if pyproject.toml is newer.
 PYTHON ?= python3.11
 PORT ?= 3000
+UI_TESTS ?= tests/ui
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -47,10 +48,12 @@ test-checks: $(READY) ## Damage a study in every known way; each must be noticed
 	@$(BIN)/pytest -q -n 2 tests/mutation
 
 test-ui: $(READY) ## Run the tests of the running web interface in a browser (some minutes)
+ifeq ($(UI_TESTS),tests/ui)
 	@command -v chromium >/dev/null || { echo "Chromium is missing: apt-get install chromium"; exit 1; }
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { echo "Postgres is missing: apt-get install postgresql"; exit 1; }
-	@echo "Running the tests of the web interface; pictures go to artefacts/ui."
-	@$(BIN)/pytest -q -n 2 --dist loadgroup tests/ui
+endif
+	@echo "Running $(UI_TESTS), tests of the web interface; pictures go to artefacts/ui."
+	@$(BIN)/pytest -q -n 2 --dist loadgroup $(UI_TESTS)
 
 test-vllm: $(VLLM)/.ready ## Run every engine on real vLLM, on this machine's processor (some minutes)
 	@echo "Running the engines on real vLLM."

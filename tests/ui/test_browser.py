@@ -93,7 +93,7 @@ def test_a_backfill_of_tagalog_makes_its_partitions_and_no_other(
     expect(page.get_by_text("Success").first).to_be_visible(timeout=60_000)
     person.picture("backfills")
     page = person.go("/assets/base/consistency?view=partitions")
-    expect(page.get_by_text("Materialized (3)")).to_be_visible()
+    expect(page.get_by_text("Materialized (4)")).to_be_visible()
     assert (person.colour("tl"), person.colour("de")) == ("green", "grey")
     person.picture("tagalog")
 
