@@ -54,10 +54,10 @@ def test_a_failing_check_is_red_on_its_own_partition(person: Person, shown: Show
     maker = shown.maker()
 
     def judged() -> bool:
-        record = maker.store.current("translations", "de")
-        return record is not None and maker.gate.verdict(record) is not None
+        records = [maker.store.current("translations", one) for one in ("de", "tl")]
+        return all(one is not None and maker.gate.verdict(one) is not None for one in records)
 
-    shown.ui.wait(judged, "the verdict on German", RUN)
+    shown.ui.wait(judged, "the verdicts", RUN)
     page = person.go("/assets/translations?view=checks&checkDetail=sound")
     expect(page.get_by_text("Execution history")).to_be_visible()
     page.get_by_text("Partitions", exact=True).last.click()
