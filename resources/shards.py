@@ -102,12 +102,19 @@ def _acquire(path: Path) -> int:
         except BaseException:
             os.close(descriptor)
             raise
-        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+        if _is_at(descriptor, path):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
             _HELD.add(path)
             return descriptor
         os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:  # its last holder may take it away at any moment
+        return False
 
 
 def _lock(descriptor: int, path: Path) -> None:

@@ -110,13 +110,15 @@ def _left_out(work: Work) -> list[tuple[str, str, str]]:
 
     What comes after it in the chain is missing for the same reason.
     """
-    found = []
+    found: dict[tuple[str, str, str], None] = {}
     for variant in work.study.variants:
         for key in partitions.keys(work.study, LANGUAGE_MODEL):
-            chain = [(f"{variant}/{table}", str(key)) for table in CHAIN]
+            language = partitions.parse(LANGUAGE_MODEL, key)["language"]
+            chain = [("translations", language)]
+            chain += [(f"{variant}/{table}", str(key)) for table in CHAIN]
             reasons = [(*one, work.left_out.get(label(*one), "")) for one in chain]
-            found += [one for one in reasons if one[2]][:1]
-    return found
+            found |= dict.fromkeys([one for one in reasons if one[2]][:1])
+    return list(found)
 
 
 def _overrides(work: Work) -> list[tuple[str, str, str]]:

@@ -126,7 +126,9 @@ def _attend(services: subprocess.Popen[bytes], url: str, log: Path) -> int:
         time.sleep(0.5)
     if services.poll() is None:
         click.echo(f"Open {url} in a browser. Ctrl-C ends it. Its log: {log}")
-    code = services.wait()
+    # Not `wait`: once Polars is loaded, for a page, a signal interrupts no system call any more.
+    while (code := services.poll()) is None:
+        time.sleep(0.2)
     for last_word in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(services.pid, last_word)

@@ -12,6 +12,15 @@ from tests.ui.conftest import MODELS, Shown
 pytestmark = [pytest.mark.xdist_group("shown"), pytest.mark.timeout(900)]
 RUN = 180
 """Seconds a launched run may take: a process starts, models load, on two busy cores."""
+LATEST = """
+query Latest($key: AssetKeyInput!, $partitions: [String!]) {
+  assetOrError(assetKey: $key) {
+    ... on Asset {
+      assetMaterializations(partitions: $partitions, limit: 1) { runId tags { key value } }
+    }
+  }
+}
+"""
 BASE = f"/locations/mitt/asset-groups/{group_of('base')}"
 
 
@@ -131,6 +140,7 @@ def test_the_report_opens_from_its_link(person: Person, shown: Shown) -> None:
 
 def test_a_value_out_of_bounds_is_refused_in_words(person: Person) -> None:
     page = person.go("/assets/base/traces")
+    expect(page.get_by_role("button", name="Materialize").first).to_be_visible()
     page.locator("button:has([aria-label=arrow_drop_down])").first.click()
     page.get_by_text("Open launchpad").click()
     pad = page.get_by_role("dialog").filter(has_text="Launchpad (configure assets)")
@@ -143,3 +153,22 @@ def test_a_value_out_of_bounds_is_refused_in_words(person: Person) -> None:
     pad.get_by_role("button", name="Materialize").click()
     expect(page.get_by_text("100000 is out of bounds: give 1 to 600").first).to_be_visible()
     person.picture("refused")
+
+
+def test_what_the_command_line_made_and_what_the_browser_made_have_the_same_versions(
+    shown: Shown,
+) -> None:
+    by: dict[str, int] = {"mitt run": 0, "the browser": 0}
+    for record in shown.maker().store.records():
+        partitions = None if record.partition is None else [record.partition]
+        key = {"path": record.asset.split("/")}
+        found = shown.ui.ask(LATEST, {"key": key, "partitions": partitions})
+        (latest,) = found["assetOrError"]["assetMaterializations"]
+        tags = {tag["key"]: tag["value"] for tag in latest["tags"]}
+        assert tags["dagster/data_version"] == record.content
+        assert latest["runId"] == record.run_id
+        with shown.instance() as instance:
+            run = instance.get_run_by_id(record.run_id)
+        assert run is not None
+        by["mitt run" if run.tags.get("mitt/by") == "mitt run" else "the browser"] += 1
+    assert all(by.values()), by

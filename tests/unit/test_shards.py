@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -162,7 +163,7 @@ def _count_up(root: Path, turns: int) -> None:
                 counter.write_text(str(value + 1))
                 done += 1
         except TransientError:
-            continue
+            time.sleep(0.001)
 
 
 def test_many_processes_take_turns(tmp_path):
