@@ -18,7 +18,7 @@ PICTURES = ROOT / "artefacts" / "ui"
 SHOWN = ROOT / "docs" / "images"
 """Pictures of the documentation; `MITT_DOCS_IMAGES=1` makes them anew, others are left alone."""
 SIZE = (1360, 850)
-COLOURS = 64
+COLOURS = 256
 """Of a documentation picture: a page has few, and this keeps it under 150 kB."""
 MISSING = (
     "the tests of the web interface need Chromium: `apt-get install chromium` (Debian), or put a"
@@ -103,5 +103,7 @@ def _small(data: bytes) -> bytes:
     from PIL import Image
 
     buffer = BytesIO()
-    Image.open(BytesIO(data)).convert("RGB").quantize(COLOURS).save(buffer, "PNG", optimize=True)
+    # Not the default method: it has no colour left for a red dot.
+    few = Image.open(BytesIO(data)).convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE)
+    few.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
