@@ -47,13 +47,14 @@ test-checks: $(READY) ## Damage a study in every known way; each must be noticed
 	@echo "Damaging a study in every known way."
 	@$(BIN)/pytest -q -n 2 tests/mutation
 
+# They wait more than they compute, so three at once on two cores.
 test-ui: $(READY) ## Run the tests of the running web interface in a browser (some minutes)
 ifeq ($(UI_TESTS),tests/ui)
 	@command -v chromium >/dev/null || { echo "Chromium is missing: apt-get install chromium"; exit 1; }
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { echo "Postgres is missing: apt-get install postgresql"; exit 1; }
 endif
 	@echo "Running $(UI_TESTS), tests of the web interface; pictures go to artefacts/ui."
-	@$(BIN)/pytest -q -n 2 --dist loadgroup $(UI_TESTS)
+	@$(BIN)/pytest -q -n 3 --dist loadgroup $(UI_TESTS)
 
 test-vllm: $(VLLM)/.ready ## Run every engine on real vLLM, on this machine's processor (some minutes)
 	@echo "Running the engines on real vLLM."

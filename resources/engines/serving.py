@@ -115,8 +115,8 @@ def unreadable(model: ModelFiles, why: str) -> str:
 
 
 def _why_not(model: ModelFiles, problem: Exception) -> str:
-    told = (model.folder / "config.json").read_bytes()
-    if b'"auto_map"' in told:
+    config = model.folder / "config.json"
+    if config.is_file() and b'"auto_map"' in config.read_bytes():
         return "it wants code from its repository to be run, which is never done"
     return _said(problem)
 

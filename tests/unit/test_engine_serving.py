@@ -182,3 +182,9 @@ def test_an_adapter_has_as_many_weights_as_planned(
     made = tune(whole, [TrainingRow((1, 2, 3), 1)], settings, tmp_path, device="cpu")
     shape = memory.shape_of(whole.folder)
     assert made.parameters == memory.adapter_parameters(shape, 3, targets)
+
+
+def test_a_folder_without_a_configuration_is_refused_in_words(whole: ModelFiles) -> None:
+    gone = replace(whole, folder=whole.folder / "gone")
+    with pytest.raises(ModelError, match=f"{whole.slug} .*cannot load .*gone as a decoder-only"):
+        read_config(gone)
