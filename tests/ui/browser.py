@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "artefacts" / "ui"
@@ -20,6 +20,9 @@ SHOWN = ROOT / "docs" / "images"
 SIZE = (1360, 850)
 COLOURS = 256
 """Of a documentation picture: a page has few, and this keeps it under 150 kB."""
+PATIENCE = 20_000
+"""Milliseconds for a page to show what is expected of it, on a busy machine."""
+expect.set_options(timeout=PATIENCE)
 MISSING = (
     "the tests of the web interface need Chromium: `apt-get install chromium` (Debian), or put a"
     " `chromium` on the PATH"
@@ -47,7 +50,7 @@ class Person:
         self.abroad: list[str] = []
         width, height = SIZE
         self.context = browser.new_context(viewport={"width": width, "height": height})
-        self.context.set_default_timeout(20_000)
+        self.context.set_default_timeout(PATIENCE)
         self.context.on("request", self._note)
         self.page = self.context.new_page()
 

@@ -145,7 +145,7 @@ def test_a_value_out_of_bounds_is_refused_in_words(person: Person) -> None:
     page.get_by_text("Open launchpad").click()
     pad = page.get_by_role("dialog").filter(has_text="Launchpad (configure assets)")
     pad.get_by_placeholder("Partition").fill("en|llama")
-    page.keyboard.press("Enter")
+    page.get_by_text("en|llama", exact=True).last.click()
     pad.get_by_text("log_every").first.click()
     page.keyboard.press("End")
     page.keyboard.type("0000")
