@@ -418,6 +418,12 @@ def test_addresses_that_are_none_are_refused(url: str, message: str) -> None:
     assert "secret" not in str(raised.value)
 
 
+def test_a_key_in_place_of_its_variables_name_is_not_shown() -> None:
+    with pytest.raises(StudyError, match="key_variable: name the environment variable") as raised:
+        parse(f"engine: {{server: {{key_variable: {KEY}}}}}")
+    assert KEY not in str(raised.value)
+
+
 def test_every_model_needs_an_endpoint() -> None:
     text = """
 name: small
