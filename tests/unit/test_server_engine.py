@@ -189,7 +189,7 @@ def test_silence_ends_an_attempt(engine_for: Callable[..., ServerEngine]) -> Non
 @pytest.mark.parametrize("sized", [True, False], ids=["sized", "chunked"])
 def test_an_answer_that_comes_drop_by_drop_ends_an_attempt(sized: bool, waits: list[float]) -> None:
     def drop(heard: Heard) -> Iterator[bytes]:
-        for _ in range(40):
+        for _ in range(400):
             yield b" "
             time.sleep(0.05)
 
@@ -200,7 +200,7 @@ def test_an_answer_that_comes_drop_by_drop_ends_an_attempt(sized: bool, waits: l
         began = time.monotonic()
         with pytest.raises(ModelError, match=r"no whole answer within .*tried 2 times"):
             client.post("/completions", {}, len)
-    assert time.monotonic() - began < 1.9
+    assert time.monotonic() - began < 9
     assert len(waits) == 1
 
 
