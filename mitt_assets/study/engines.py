@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -54,10 +55,19 @@ class Server(Part):
     timeout: float = Field(1800, gt=0, description="seconds without an answer to one request")
     attempts: int = Field(9, ge=1, le=100, description="tries of one request; 9 span 3 minutes")
     key_variable: str | None = Field(
-        None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="environment variable that holds the API key; none is sent if empty",
+        None, description="environment variable that holds the API key; none is sent if empty"
     )
+
+    @field_validator("key_variable")
+    @classmethod
+    def _a_name(cls, name: str | None) -> str | None:
+        """What stands here instead may be a key: it is not shown."""
+        if name is not None and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is None:
+            raise ValueError(
+                "name the environment variable that holds the key, such as MITT_SERVER_KEY; never"
+                " write the key itself"
+            )
+        return name
 
 
 class Engine(Part):

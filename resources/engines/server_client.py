@@ -93,7 +93,7 @@ class ServerClient:
         """What an answer holds. Raises ModelError if it is not JSON."""
         try:
             return json.loads(data)
-        except ValueError as problem:
+        except (ValueError, RecursionError) as problem:
             start = self.cleaned(data[:200].decode("utf-8", "replace"))
             raise ModelError(
                 f"{self.url}{path}: the answer is not JSON but {start!r}: the address is not that "
@@ -134,13 +134,17 @@ class ServerClient:
         import urllib3
 
         content = {} if body is None else {"json": body}
+        until = time.monotonic() + self._timeout
         try:
-            response = self._pool.request(method, f"{self.url}{path}", **content)
+            response = self._pool.request(
+                method, f"{self.url}{path}", preload_content=False, **content
+            )
+            data = self._whole(response, until)
         except urllib3.exceptions.HTTPError as problem:
             raise ServerAwayError(self.cleaned(_in_words(problem))) from problem
         if response.status == 200:
-            return response.data
-        said = self.cleaned(_error_text(response.data))
+            return data
+        said = self.cleaned(_error_text(data))
         if response.status in busy:
             raise ServerAwayError(f"answers {response.status} ({said})", _asked_wait(response))
         raise RefusedByServerError(
@@ -149,18 +153,34 @@ class ServerClient:
             response.status,
         )
 
+    def _whole(self, response: Any, until: float) -> bytes:
+        """All of a body. The library's own limit is for each piece, so that drops never end it."""
+        data = bytearray()
+        try:
+            while piece := response.read1():
+                data += piece
+                if time.monotonic() > until:
+                    raise ServerAwayError(f"no whole answer within {self._timeout:.0f} s")
+            if response.length_remaining:
+                raise ServerAwayError(f"cut off {response.length_remaining} bytes before its end")
+        finally:
+            # What was not read to its end is cut off, and its place among the connections freed.
+            response.close()
+            response.release_conn()
+        return bytes(data)
+
 
 def _wait(attempt: int) -> float:
     return min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
 
 
 def _asked_wait(response: Any) -> float | None:
-    """Seconds the server asks to wait, as a number or until a date."""
+    """Seconds the server asks to wait, as a number or until a date; None for what is neither."""
     import urllib3
 
     try:
         wait = urllib3.Retry().get_retry_after(response)
-    except urllib3.exceptions.InvalidHeader:
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
         return None
     return None if wait is None else float(wait)
 
@@ -175,7 +195,7 @@ def _error_text(data: bytes) -> str:
     text = data[:4000].decode("utf-8", "replace")
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     for name in ("error", "message", "detail"):
         body = body.get(name, body) if isinstance(body, dict) else body

@@ -281,6 +281,10 @@ class ServerEngine(TraceEngine):
                 f"{place}: {len(tokens)} of {request.max_tokens} tokens without a stop token: the "
                 "server ends completions by itself (ignore_eos, stop_token_ids are not kept)"
             )
+        if any(token in request.stop for token in tokens[:-1]):
+            raise ModelError(
+                f"{place}: the server went on behind a stop token: it does not keep stop_token_ids"
+            )
         if choice.get("prompt_token_ids", list(request.tokens)) != list(request.tokens):
             raise ModelError(
                 f"{place}: the server changed the prompt; it must take tokens as they are"
@@ -345,7 +349,11 @@ def _least(*numbers: int | None) -> int | None:
 
 
 def _key(variable: str | None) -> str | None:
-    """The key in the environment. Raises ModelError if its variable is named but not set."""
+    """The key in the environment.
+
+    Raises ModelError if its variable is named but not set, or holds what no header can: the
+    library's own message would show the key.
+    """
     if variable is None:
         return None
     key = os.environ.get(variable, "").strip()
@@ -353,5 +361,10 @@ def _key(variable: str | None) -> str | None:
         raise ModelError(
             f"engine.server.key_variable names {variable}, which is not set: put the server's key "
             "into it, or leave key_variable empty"
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise ModelError(
+            f"{variable} holds a line break or a letter that is not ASCII, so it is not a key: put "
+            "the server's key into it, and nothing else"
         )
     return key

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mitt_assets.errors import ModelError
+from mitt_assets.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -80,7 +80,12 @@ class ReasoningTokenizer:
         return _opened(str(rendered))
 
     def prompt(self, question: str, instruction: str) -> list[int]:
-        """The prompt as token ids, with BOS exactly once where the model has one."""
+        """The prompt as token ids, with BOS exactly once where the model has one.
+
+        Raises DataError for a question that holds a control token, such as ``</think>``: the model
+        would read it as the end of a thought and not as text.
+        """
+        self._refuse_controls(question)
         ids = self.encode(self.render(question, instruction))
         bos = self._library.bos_token_id
         while len(ids) > 1 and ids[0] == ids[1] == bos:
@@ -95,6 +100,30 @@ class ReasoningTokenizer:
             ids = range(self.vocabulary_size)
             self._found[text] = tuple(token for token in ids if text in self.decode([token]))
         return self._found[text]
+
+    def _refuse_controls(self, question: str) -> None:
+        for token in self.encode(question):
+            if token in self._controls:
+                raise DataError(
+                    f"a question holds {self._controls[token]!r}, which {self.folder.name} reads as"
+                    f" a control token and not as text: {question[:60]!r}. Mend its row in the set"
+                )
+
+    @cached_property
+    def _controls(self) -> dict[int, str]:
+        """Tokens that text is not made of: the tags, and what the tokenizer was added as special.
+
+        Names of roles in a chat are added without that mark, but in brackets no text has.
+        """
+        added = self._library.added_tokens_decoder.items()
+        found = {
+            number: token.content
+            for number, token in added
+            if token.special or token.content.startswith(("<｜", "<|"))
+        }
+        found |= {self.think_open: THINK, self.think_close: END_THINK}
+        found.pop(self._library.unk_token_id, None)
+        return found
 
     @cached_property
     def _adds_bos(self) -> bool:

@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,10 @@ def _reader(path: Path) -> Callable[[Path], list[Line]]:
             f"{path}: there is no such file in {Path.cwd()}; mend problems.source, or run from"
             f" the folder it is relative to"
         )
-    if path.suffix not in readers:
+    kind = path.suffix.lower()
+    if kind not in readers:
         raise DataError(f"{path}: a set of problems ends in {', '.join(readers)}; convert the file")
-    return readers[path.suffix]
+    return readers[kind]
 
 
 def _read_jsonl(path: Path) -> list[Line]:
@@ -94,7 +96,7 @@ def _read_jsonl(path: Path) -> list[Line]:
         place = f"{path}, line {number}"
         try:
             fields = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{place}: not a line of JSON ({error}); write one object per line"
             ) from error
@@ -112,6 +114,7 @@ def _read_csv(path: Path) -> list[Line]:
     try:
         header = next(reader, [])
         _refuse_other_separator(header, path)
+        _refuse_columns_twice(header, path)
         for values in reader:
             if not values:
                 continue
@@ -138,12 +141,21 @@ def _refuse_other_separator(header: list[str], path: Path) -> None:
             )
 
 
+def _refuse_columns_twice(header: list[str], path: Path) -> None:
+    twice = [name for name, times in Counter(header).items() if times > 1]
+    if twice:
+        raise DataError(
+            f"{path}, line 1: column {twice[0]!r} is there twice, and only one can be read; rename"
+            f" or remove the other"
+        )
+
+
 def _read_parquet(path: Path) -> list[Line]:
     import polars as pl
 
     try:
         rows = pl.read_parquet(path).rows(named=True)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise DataError(f"{path}: not a readable parquet file ({error}); write it anew") from error
     return [(f"{path}, row {number}", row) for number, row in enumerate(rows, start=1)]
 

@@ -41,7 +41,7 @@ class _BySplit(ProblemSource):
 
 def is_file(source: str) -> bool:
     """Whether a source is a file and not a set on the hub."""
-    return PurePath(source).suffix in _FILES
+    return PurePath(source).suffix.lower() in _FILES
 
 
 def load_all(source: ProblemSource, problems: Problems) -> dict[str, list[SourceProblem]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from resources.problem_sources.base import (
 )
 
 _SHOWN = 60
+_POINT_ZERO = re.compile(r"([+-]?[0-9]+)\.0\Z")
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
+def half_letter(text: str) -> bool:
+    """Whether a text holds half a character (a lone surrogate), which no file can keep."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _problem(row: Row, study: Study) -> SourceProblem:
     questions = {code: _question(row, code) for code in row.questions}
     return SourceProblem(
@@ -114,7 +121,7 @@ def _question(row: Row, language: str) -> str:
             f"{row.place}: the question in {language} is {shown(text)}, not text; mend the row,"
             f" or set problems.columns.question to the column of the text"
         )
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if half_letter(text):
         raise DataError(
             f"{row.place}: the question in {language} holds half a character (a lone surrogate);"
             f" write the row again as UTF-8"
@@ -128,7 +135,9 @@ def _answer(row: Row, rule: Answer) -> str:
     if value is None or not str(value).strip():
         raise DataError(f"{row.place}: no answer; give {allowed}, or remove the row")
     whole = isinstance(value, float) and value.is_integer()
-    answer = canonical(str(int(value) if whole else value), rule)
+    # A table of text writes a whole number of a column of floats with its point.
+    written = str(int(value)) if whole else _POINT_ZERO.sub(r"\1", str(value).strip())
+    answer = canonical(written, rule)
     if answer is None:
         raise DataError(
             f"{row.place}: the answer is {shown(value)}, but problems.answer allows {allowed};"
@@ -153,6 +162,11 @@ def _refuse_shared_ids(rows: Sequence[Row]) -> None:
         name = "" if row.id is None else str(row.id)
         if not name.strip():
             raise DataError(f"{row.place}: the id is empty; give every problem its own id")
+        if half_letter(name):
+            raise DataError(
+                f"{row.place}: the id {name!r} holds half a character (a lone surrogate); write the"
+                f" row again as UTF-8"
+            )
         if name in seen:
             raise DataError(
                 f"{row.place}: the id {name!r} is already that of {seen[name]}; give every problem"

@@ -9,7 +9,7 @@ from typing import Any
 
 from mitt_assets.errors import DataError
 from resources.problem_sources.files import read_lines
-from resources.problem_sources.rows import shown
+from resources.problem_sources.rows import half_letter, shown
 
 KEYS = ("problem_id", "id")
 
@@ -55,6 +55,11 @@ def _row(place: str, fields: dict[str, Any], languages: Collection[str]) -> Pers
         raise DataError(
             f"{place}: the question is {shown(question)}; write the translated text, or remove"
             " the row"
+        )
+    if half_letter(question):
+        raise DataError(
+            f"{place}: the question holds half a character (a lone surrogate); write the row again"
+            " as UTF-8"
         )
     return PersonRow(place, key, _text(fields[key]), language, question)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
@@ -12,11 +13,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Said:
-    """One answer. A body that is not bytes is written as JSON; ``None`` cuts the connection."""
+    """One answer. A body that is not bytes is written as JSON; ``None`` cuts the connection.
+
+    An iterator's pieces are written one by one, as parts of a million bytes or (not ``sized``) as
+    chunks, and then the connection is cut.
+    """
 
     body: Any
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    sized: bool = True
 
 
 @dataclass
@@ -99,12 +105,28 @@ class CompletionsServer:
                 if said.body is None:
                     self.close_connection = True
                     return
+                if isinstance(said.body, Iterator):
+                    self._write_pieces(said)
+                    return
                 data = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
                 self.send_response(said.status)
                 for name, value in {**said.headers, "Content-Length": str(len(data))}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(data)
+
+            def _write_pieces(self, said: Said) -> None:
+                self.close_connection = True
+                self.send_response(said.status)
+                if said.sized:
+                    self.send_header("Content-Length", str(10**6))
+                else:
+                    self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                with suppress(OSError):
+                    for piece in said.body:
+                        head = b"" if said.sized else f"{len(piece):x}\r\n".encode()
+                        self.wfile.write(head + piece + (b"" if said.sized else b"\r\n"))
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Nothing: tests look at ``heard``."""

@@ -220,6 +220,7 @@ def test_a_change_in_a_persons_file_makes_its_language_stale_and_no_other(
 
 BAD = [
     ({"id": 2, "language": "tl"}, "line 1: the question is None"),
+    ({"id": 2, "language": "tl", "question": "\ud800"}, "line 1: the question holds half a"),
     ({"language": "tl", "question": "A"}, "line 1: it names no problem"),
     ({"id": 2, "language": "en", "question": "A"}, "line 1: the language is 'en'"),
     ({"id": 9, "language": "tl", "question": "A"}, "line 1: no problem has id '9'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mitt_assets.errors import ModelError
+from mitt_assets.errors import DataError, ModelError
 from resources.engines.tokenizer import ReasoningTokenizer
 from tests.fakes.paper_models import FAMILIES, paper_tokenizer
 
@@ -186,6 +187,11 @@ class TestThePapersTokenizers:
         rendered = tokenizer.decode(ids)
         assert rendered == f"{BOS}<｜User｜>{QUESTION}\nReason.<｜Assistant｜><think>\n"
         assert tokenizer.encode(rendered) == ids
+
+    @pytest.mark.parametrize("tag", ["<think>", "</think>", BOS, EOS, "<｜User｜>"])
+    def test_a_question_that_holds_a_control_token_is_refused(self, paper: Path, tag: str) -> None:
+        with pytest.raises(DataError, match=f"a question holds '{re.escape(tag)}'.*Mend its row"):
+            ReasoningTokenizer(paper).prompt(f"What is 2 {tag} 3?", "Reason.")
 
     def test_training_rows_keep_the_reasoning_that_the_template_would_take_out(
         self, paper: Path

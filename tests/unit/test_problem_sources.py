@@ -169,6 +169,9 @@ class TestFiles:
             ({"question_tl": "\ud800"}, ("line 2", "lone surrogate")),
             ({"id": "a"}, ("line 2", "the id 'a' is already that of", "line 1")),
             ({"id": None}, ("line 2", "the id is empty")),
+            ({"id": "\ud800"}, ("line 2", "the id '\\ud800'", "lone surrogate")),
+            ({"answer": "12.50"}, ("line 2", "the answer is '12.50'")),
+            ({"answer": "12.000"}, ("line 2", "the answer is '12.000'")),
             ({"question_en": "WHAT is\n2 + 3?"}, ("problem b", "problem a", "equal question text")),
         ],
     )
@@ -209,6 +212,8 @@ class TestFiles:
             ("p.jsonl", b'{"a": 1}\n{"a": "\xe9"}', ("line 2", "not UTF-8", "0xe9", "iconv")),
             ("p.csv", b"a,b\n1,2,3\n", ("line 2", "3 fields under 2 columns")),
             ("p.csv", b'a,b\n"1"x,2\n', ("line 2", "not CSV")),
+            ("p.csv", b"question_en,answer,answer\na,1,2\n", ("line 1", "'answer' is there twice")),
+            ("p.jsonl", b'{"a": ' + b"[" * 100_000, ("line 1", "not a line of JSON")),
             ("p.parquet", b"PAR1 no", ("not a readable parquet file",)),
             ("p.json", b"[]", (".jsonl, .csv, .parquet", "convert")),
         ],
@@ -218,6 +223,22 @@ class TestFiles:
     ) -> None:
         (tmp_path / name).write_bytes(data)
         refused(study(source=str(tmp_path / name)), str(tmp_path / name), *words)
+
+    def test_a_parquet_file_that_the_library_dies_of_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def panic(path: Path) -> None:
+            raise pl.exceptions.PanicException("assertion failed: range.end <= self.size")
+
+        source = write_parquet(tmp_path / "p.parquet", ROWS)
+        monkeypatch.setattr(pl, "read_parquet", panic)
+        refused(study(source=source), source, "not a readable parquet file")
+
+    def test_a_whole_number_may_be_written_with_its_point(self, tmp_path: Path) -> None:
+        floats = [{**row, "answer": f"{row['answer']}.0"} for row in ROWS]
+        source = write_csv(tmp_path / "P.CSV", floats)
+        found = open_source(study(source=source)).load("evaluation")
+        assert [one.answer for one in found] == ["5", "7"]
 
     def test_a_missing_file_says_where_it_was_looked_for(self) -> None:
         refused(study(source="nowhere/p.csv"), "nowhere/p.csv", str(Path.cwd()))

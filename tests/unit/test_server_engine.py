@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
@@ -152,6 +152,17 @@ def test_a_wait_longer_than_the_timeout_is_told_instead(
     assert waits == []
 
 
+@pytest.mark.parametrize("named", ["9" * 5000, "Fri, 31 Dec 99999 23:59:59 GMT", "soon", "-5"])
+def test_a_wait_that_is_no_number_and_no_date_is_not_one(
+    engine_for: Callable[..., ServerEngine], waits: list[float], named: str
+) -> None:
+    busy = Said(b"", 429, {"Retry-After": named})
+    with served(in_turn(busy, completion([1, 2, 3, 4]))) as server:
+        [made] = engine_for(server).generate([ASKED], WARM)
+    assert made.tokens == (1, 2, 3, 4)
+    assert 0 < waits[0] <= 1
+
+
 def test_a_server_that_stays_away_is_told_with_what_to_do(
     engine_for: Callable[..., ServerEngine], waits: list[float]
 ) -> None:
@@ -175,6 +186,35 @@ def test_silence_ends_an_attempt(engine_for: Callable[..., ServerEngine]) -> Non
             engine.generate([ASKED], WARM)
 
 
+@pytest.mark.parametrize("sized", [True, False], ids=["sized", "chunked"])
+def test_an_answer_that_comes_drop_by_drop_ends_an_attempt(sized: bool, waits: list[float]) -> None:
+    def drop(heard: Heard) -> Iterator[bytes]:
+        for _ in range(400):
+            yield b" "
+            time.sleep(0.05)
+
+    with CompletionsServer(completions=lambda heard: Said(drop(heard), sized=sized)) as server:
+        client = ServerClient(
+            server.url, None, timeout=0.3, attempts=2, concurrency=1, sleep=waits.append
+        )
+        began = time.monotonic()
+        with pytest.raises(ModelError, match=r"no whole answer within .*tried 2 times"):
+            client.post("/completions", {}, len)
+    assert time.monotonic() - began < 9
+    assert len(waits) == 1
+
+
+def test_an_answer_cut_off_is_asked_for_again(waits: list[float]) -> None:
+    cut = Said(iter([b'{"a": ']), sized=True)
+    with CompletionsServer(completions=in_turn(cut, Said({"a": 1}))) as server:
+        client = ServerClient(
+            server.url, None, timeout=9, attempts=2, concurrency=1, sleep=waits.append
+        )
+        said = client.post("/completions", {}, lambda data: client.json("/completions", data))
+    assert said == {"a": 1}
+    assert len(waits) == 1
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [
@@ -196,8 +236,12 @@ def test_silence_ends_an_attempt(engine_for: Callable[..., ServerEngine]) -> Non
         (completion([1, 2, 3, 4], prompt_token_ids=[0, 5, 6, 7]), "changed the prompt"),
         (completion([1, 2, 3, 4, 5]), "5 tokens, where 4 were allowed"),
         (completion([1, 2]), "2 of 4 tokens without a stop token"),
+        (completion([1, 9, 2, 3]), "went on behind a stop token"),
+        (completion([9, 9], "stop"), "went on behind a stop token"),
+        (Said(b"[" * 100_000), "not JSON"),
+        (Said(b"[" * 100_000, 400), "refuses with 400"),
     ],
-    ids=range(15),
+    ids=range(19),
 )
 def test_what_does_not_pass_is_told_once(
     engine_for: Callable[..., ServerEngine],
@@ -236,6 +280,16 @@ def test_without_its_variable_a_key_is_asked_for(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("OUR_KEY", raising=False)
     with pytest.raises(ModelError, match="names OUR_KEY, which is not set"):
         ServerEngine(Server(key_variable="OUR_KEY"))
+
+
+@pytest.mark.parametrize("key", ["sk-4711\nsecret", "sk-4711-\u20ac"])
+def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("OUR_KEY", key)
+    with pytest.raises(ModelError, match="OUR_KEY holds a line break or") as raised:
+        ServerEngine(Server(key_variable="OUR_KEY"))
+    assert "4711" not in str(raised.value)
 
 
 def test_no_more_than_so_many_are_under_way(engine_for: Callable[..., ServerEngine]) -> None:
@@ -362,6 +416,12 @@ def test_addresses_that_are_none_are_refused(url: str, message: str) -> None:
     with pytest.raises(StudyError, match=message) as raised:
         parse(text)
     assert "secret" not in str(raised.value)
+
+
+def test_a_key_in_place_of_its_variables_name_is_not_shown() -> None:
+    with pytest.raises(StudyError, match="key_variable: name the environment variable") as raised:
+        parse(f"engine: {{server: {{key_variable: {KEY}}}}}")
+    assert KEY not in str(raised.value)
 
 
 def test_every_model_needs_an_endpoint() -> None:
