@@ -18,7 +18,9 @@ import dagster as dg
 # How an instance is put together has no public name; the exact pin guards against a move.
 from dagster._cli.utils import TMP_DAGSTER_HOME_PREFIX
 from dagster._core.instance.ref import InstanceRef, configurable_storage_data
+from sqlalchemy import make_url
 from sqlalchemy.dialects import registry
+from sqlalchemy.exc import ArgumentError
 
 from mitt_assets.errors import StorageError
 
@@ -36,16 +38,31 @@ _STORAGES = ("storage", "run_storage", "event_log_storage", "schedule_storage")
 def storage_kind() -> str:
     """What the environment asks for: postgres or sqlite.
 
-    Raises StorageError if the one that is asked for is not installed.
+    Raises StorageError if the one that is asked for is not installed or the address is none.
     """
-    if not os.environ.get(POSTGRES):
+    address = os.environ.get(POSTGRES)
+    if not address:
         return "sqlite"
+    _check(address)
     if find_spec("dagster_postgres") is None:
         raise StorageError(
             f"{POSTGRES} is set, but dagster-postgres is not installed:"
             " pip install 'mitt-assets[postgres]'"
         )
     return "postgres"
+
+
+def _check(address: str) -> None:
+    """Refuse what is no address, without a word of it: any part may be one of the password."""
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or url.get_backend_name() != "postgresql" or "@" in (url.host or ""):
+        raise StorageError(
+            f"{POSTGRES} is not the address of a Postgres database: write"
+            " postgresql://USER:PASSWORD@HOST/NAME, and in PASSWORD %40 for @, %3A for :, %2F for /"
+        )
 
 
 def create_schema(folder: Path) -> None:
@@ -61,9 +78,9 @@ def create_schema(folder: Path) -> None:
 
 
 def _claim(instance: dg.DagsterInstance, folder: Path) -> None:
-    """Write down whose the database is; StorageError if it is somebody's already."""
+    """Write down whose the database is; StorageError if it is another home's."""
     owner = instance.run_storage.get_cursor_values({_OWNER}).get(_OWNER)
-    if owner is not None:
+    if owner not in (None, str(folder)):
         raise StorageError(
             f"{folder}: the database that {POSTGRES} names keeps the runs of {owner}. Make an"
             " empty one for this home (createdb NAME) and name that."

@@ -8,9 +8,11 @@ the names that the store's record has: no path of a request reaches the file sys
 from __future__ import annotations
 
 import mimetypes
+import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from mitt_assets.errors import MissingInputError, MittError
@@ -32,9 +34,7 @@ PLAIN, PAGE = "text/plain; charset=utf-8", "text/html; charset=utf-8"
 
 def pages_server(study: Path, port: int) -> ThreadingHTTPServer:
     """A server of a study's pages, listening; ``serve_forever`` answers. Raises OSError."""
-    server = ThreadingHTTPServer((ADDRESS, port), _handler(study))
-    server.daemon_threads = True
-    return server
+    return _Server((ADDRESS, port), _handler(study))
 
 
 def page(study: Path, target: str) -> tuple[str, bytes]:
@@ -43,7 +43,10 @@ def page(study: Path, target: str) -> tuple[str, bytes]:
     The study is read anew, so that a changed study file needs no restart. Raises MittError if there
     is no such page, naming what is missing.
     """
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError as error:
+        raise MissingInputError(f"There is no page {target!r}: {error}.") from error
     kind, _, name = unquote(parts.path).lstrip("/").partition("/")
     if kind == "report" or not kind:
         return _report(study, name or REPORT_FILE)
@@ -63,6 +66,17 @@ def _report(study: Path, name: str) -> tuple[str, bytes]:
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     text = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
     return text, store.read(record, name)
+
+
+class _Server(ThreadingHTTPServer):
+    """Silent about readers that are gone before they have read everything, as closed tabs are."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print the trace of what went wrong, unless it is the reader's doing."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _handler(study: Path) -> type[BaseHTTPRequestHandler]:

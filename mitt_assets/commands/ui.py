@@ -51,7 +51,8 @@ def ui(study: str | None, port: int) -> None:
     from mitt_assets.ui_pages import remember_address
 
     file = find(study)
-    home = Home(load_study(file))
+    chosen = load_study(file)
+    home = Home(chosen)
     with _port_taken_is_said(port):
         socket.create_server((ADDRESS, port)).close()
     home.prepare()
@@ -61,7 +62,7 @@ def ui(study: str | None, port: int) -> None:
     address = f"http://{ADDRESS}:{port + 1}"
     remember_address(home, address)
     log = _fresh_log(home)
-    click.echo(f"Starting the web interface of {file.stem}, whose results are in {home.path}.")
+    click.echo(f"Starting the web interface of {chosen.name}, whose results are in {home.path}.")
     settings = {"DAGSTER_HOME": str(home.dagster), "MITT_STUDY": str(file), "MITT_PAGES": address}
     services = _start(port, settings, log, lock)
     Thread(target=pages.serve_forever, daemon=True).start()
@@ -83,6 +84,9 @@ def _start(port: int, settings: dict[str, str], log: Path, lock: int) -> subproc
     too, so that it is free only when they are gone.
     """
     program = str(Path(sys.executable).with_name("dagster"))
+    # A shell that starts this in the background has it ignore SIGINT, and what is ignored is
+    # inherited: the services could not be asked to end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     arguments = ["dev", "-h", ADDRESS, "-p", str(port), "-w", str(WORKSPACE)]
     with log.open("wb") as file:
         return subprocess.Popen(
@@ -116,12 +120,15 @@ def _attend(services: subprocess.Popen[bytes], url: str, log: Path) -> int:
     def end(number: int, frame: object) -> None:
         asked.append(number)
         # Asked twice, it is ended as it is.
-        signal.signal(number, lambda *again: os.killpg(services.pid, signal.SIGKILL))
-        click.echo("Ending the web interface; runs are cancelled, their finished shards are kept.")
+        signal.signal(number, lambda *again: _signal_all(services, signal.SIGKILL))
         services.send_signal(signal.SIGINT)
+        with suppress(OSError):  # the terminal may be what is gone
+            click.echo("Ending the web interface; runs are cancelled, finished shards are kept.")
 
     for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(one, end)
+        # `nohup mitt ui` is to outlive its terminal.
+        if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN:
+            signal.signal(one, end)
     while services.poll() is None and not _answers(url):
         time.sleep(0.5)
     if services.poll() is None:
@@ -130,12 +137,18 @@ def _attend(services: subprocess.Popen[bytes], url: str, log: Path) -> int:
     while (code := services.poll()) is None:
         time.sleep(0.2)
     for last_word in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(services.pid, last_word)
+        _signal_all(services, last_word)
         _bury(time.monotonic() + GRACE)
     if not asked:
         click.secho(f"The web interface ended by itself; its log: {log}", fg="red", err=True)
+        return code or 1  # `dagster dev` ends with 0 also when its webserver could not be started
     return code
+
+
+def _signal_all(services: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Signal the services and what they started, as far as they are still there."""
+    with suppress(ProcessLookupError):
+        os.killpg(services.pid, number)
 
 
 def _bury(deadline: float) -> None:
@@ -165,5 +178,5 @@ def _port_taken_is_said(port: int) -> Iterator[None]:
     except OSError as error:
         raise StorageError(
             f"port {port} cannot be used ({os.strerror(error.errno or 0)}); end what listens"
-            f" there, or choose another: mitt ui --port {port + 1}"
+            f" there, or choose another: mitt ui --port {port + 10}"
         ) from error

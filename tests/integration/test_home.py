@@ -109,6 +109,25 @@ class TestInstance:
         monkeypatch.delenv("MITT_POSTGRES")
         home.prepare()
 
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "postgresql://u:s3cr3t@127.0.0.1:port/name",
+            "postgresql://u:a@s3cr3t@127.0.0.1/name",
+            "postgresql://u:a@b:s3cr3t@127.0.0.1/name",
+            "postgres://u:s3cr3t@127.0.0.1/name",
+            "sqlite:///s3cr3t.db",
+            "host=127.0.0.1 password=s3cr3t",
+        ],
+    )
+    def test_what_is_no_address_is_refused_without_a_word_of_it(
+        self, address: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MITT_POSTGRES", address)
+        with pytest.raises(StorageError, match="write postgresql://USER:PASSWORD@HOST") as said:
+            Home(load_study("organism")).prepare()
+        assert "s3cr3t" not in str(said.value)
+
     def test_a_missing_package_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MITT_POSTGRES", "postgresql://nobody@/nothing")
         monkeypatch.setattr(instance_module, "find_spec", lambda name: None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +68,7 @@ def test_the_report_and_its_figures_are_served_as_they_are_stored(done: Path) ->
         "/trace/reports/scaling?where=nothing",
         "/store/refs",
         "/report/report.html%00",
+        "http://[nowhere/report/",
     ],
 )
 def test_nothing_else_is_served_and_why_is_said(done: Path, path: str) -> None:
@@ -83,6 +86,20 @@ def test_nobody_writes_and_no_other_name_leads_here(done: Path) -> None:
             assert ask(port, "/report/report.html", method)[0] == 501
         assert ask(port, "/", host=f"evil.example:{port}")[0] == 403
         assert ask(port, "/", host=f"localhost:{port}")[0] == 200
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP"])
+def test_a_reader_that_goes_away_is_not_reported(
+    done: Path, answer: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serving(done) as port:
+        with socket.create_connection((ADDRESS, port)) as reader:
+            # Closed with this, the connection is reset instead of ended.
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            reader.sendall(f"GET / HTTP/1.1\r\nHost: {ADDRESS}:{port}\r\n\r\n".encode())
+            assert reader.recv(len(answer)) == answer
+        assert ask(port, "/report/")[0] == 200
+    assert capfd.readouterr().err == ""
 
 
 def test_without_a_report_it_says_how_to_get_one(own_home: Path) -> None:

@@ -112,6 +112,8 @@ def test_twelve_partitions_launched_at_once_all_succeed(twelve: Path, database: 
 
 def _another_home_is_refused(home: Home) -> None:
     """A database has the runs of one home; and a home stays with its database."""
+    (home.dagster / ".storage").unlink()  # killed between the two, or a folder that was lost
+    home.prepare()
     other = Home(home.study.model_copy(update={"name": "other"}))
     with pytest.raises(StorageError, match=r"keeps the runs of .*mini.* empty one"):
         other.prepare()
