@@ -1,21 +1,22 @@
-"""What generating or probing a partition took: for people, never part of what is recorded."""
+"""What computing a partition took: for people, never part of what is recorded."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from mitt_assets.work import Work
 
-if TYPE_CHECKING:
-    from resources.engines.base import TraceEngine
-
 
 class Measured:
-    """Reads the device's counters when made and when asked; ``engine`` must be loaded."""
+    """Reads the device's counters when made and when asked.
 
-    def __init__(self, work: Work, engine: TraceEngine) -> None:
+    ``peak`` gives the most bytes that were taken so far, or None where nobody knows.
+    """
+
+    def __init__(self, work: Work, peak: Callable[[], int | None]) -> None:
         self._work = work
-        self._engine = engine
+        self._peak = peak
         self._before = _joules(work)
 
     def metadata(self) -> dict[str, Any]:
@@ -24,7 +25,7 @@ class Measured:
         found: dict[str, Any] = {}
         if work.tokens and work.computing:
             found["tokens computed per second"] = round(work.tokens / work.computing, 1)
-        if peak := self._engine.memory_peak():
+        if peak := self._peak():
             found["memory peak (GiB)"] = round(peak / 2**30, 2)
         if now is not None and self._before is not None:
             found["energy (Wh)"] = round((now - self._before) / 3600, 2)

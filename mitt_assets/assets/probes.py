@@ -36,7 +36,7 @@ def make_probes(work: Work) -> Product:
     tokenizer = work.services.tokenizer(model)
     engine = work.services.engine()
     engine.load(model, adapter_folder(work))
-    measured = Measured(work, engine)
+    measured = Measured(work, engine.memory_peak)
     questions = {
         row["translation_id"]: row for row in work.table("translations").iter_rows(named=True)
     }

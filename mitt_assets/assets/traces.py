@@ -51,7 +51,7 @@ def generate(work: Work, asks: Sequence[Ask], waits: int, purpose: str) -> Produ
     tokenizer = work.services.tokenizer(model)
     engine = work.services.engine()
     engine.load(model, adapter_folder(work))
-    measured = Measured(work, engine)
+    measured = Measured(work, engine.memory_peak)
 
     def compute(shard: Sequence[Ask], tick: Tick) -> pl.DataFrame:
         return _shard(work, engine, tokenizer, shard, waits, purpose, tick)

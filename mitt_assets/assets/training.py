@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from mitt_assets.assets.measured import Measured
 from mitt_assets.assets.models import verified_model
 from mitt_assets.assets.traces import Ask, generate
 from mitt_assets.errors import ModelError
@@ -118,12 +120,14 @@ def make_adapter(work: Work) -> Product:
     from mitt_assets.lineage import canonical
     from mitt_assets.reporting.loss_curve import loss_picture
     from mitt_assets.reporting.render import markdown_picture
+    from resources.gpu import memory_peak
 
     adapter = recipe_of(work).adapter
     model = verified_model(work)
     frame = work.table("training_set").sort("sequence_id")
     work.services.free_device()
     plan = _memory(work, model, frame)
+    measured = Measured(work, partial(memory_peak, work.services.device()))
     with TemporaryDirectory() as folder, work.model_time():
         result = _tuned(work, model, frame, Path(folder))
         files: dict[str, bytes | Path] = {
@@ -144,6 +148,8 @@ def make_adapter(work: Work) -> Product:
             "steps": len(losses),
             "loss": Markdown(markdown_picture(picture, "loss")),
             "memory plan": plan.sentence(),
+            "steps per second": round(len(losses) / work.computing, 2),
+            **measured.metadata(),
         },
         parameters={"adapter": adapter.model_dump(mode="json")},
         seeds={"adapter": adapter.seed},

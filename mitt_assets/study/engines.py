@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, field_validator
 
@@ -38,13 +38,21 @@ class Endpoint(Part):
     @classmethod
     def _plain(cls, url: str) -> str:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
             raise ValueError(
                 "give an http:// or https:// address, such as http://127.0.0.1:8000/v1"
             )
         if parts.username is not None or parts.password is not None or parts.query:
             raise ValueError("an address holds no credentials: name engine.server.key_variable")
         return url.rstrip("/")
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Whether the port, if one is named, is one."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 class Server(Part):

@@ -407,6 +407,8 @@ def test_weights_that_nobody_here_read_are_unverified(
         ("ftp://host/v1", "give an http:// or https:// address"),
         ("127.0.0.1:8000", "give an http:// or https:// address"),
         ("file:///etc/passwd", "give an http:// or https:// address"),
+        ("http://127.0.0.1:99999/v1", "give an http:// or https:// address"),
+        ("http://127.0.0.1:x/v1", "give an http:// or https:// address"),
         ("http://me:secret@host/v1", "an address holds no credentials"),
         ("http://host/v1?api_key=secret", "an address holds no credentials"),
     ],

@@ -69,6 +69,8 @@ def work(model: ModelFiles, folder: Path) -> Watched:
         shards=ShardStore(folder, "0123456789abcdef"),
         beats=[],
         model_time=nullcontext,
+        tokens=0,
+        computing=2.0,
         file=lambda name, file: manifest,
         table=lambda name: sequences(),
         record=lambda name: SimpleNamespace(content="c" * 64),
@@ -91,6 +93,8 @@ def test_it_tells_its_plan_and_every_loss_and_draws_them_while_it_runs(
     assert str(picture) in steps[-1].note
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert isinstance(made.metadata["loss"], Markdown)
+    assert made.metadata["steps per second"] == 1.5
+    assert made.metadata["memory peak (GiB)"] > 0.05
     assert watched.freed == [True]
 
 
