@@ -39,7 +39,9 @@ def files_below(root: Path) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("data", [b"", b"x", os.urandom(3_000_000)])
+@pytest.mark.parametrize(
+    "data", [b"", b"x", os.urandom(3_000_000)], ids=["nothing", "a byte", "megabytes"]
+)
 def test_what_is_put_comes_back(storage, data):
     digest = storage.put(data)
     assert digest == hashlib.sha256(data).hexdigest()
