@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study test test-checks test-ui test-vllm ui lint types bench clean
+.PHONY: help setup demo study test test-long test-checks test-ui test-vllm ui lint types bench clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -42,6 +42,10 @@ ui: $(READY) ## Show the graph at http://127.0.0.1:3000 (PORT=… for another po
 test: $(READY) ## Run the unit and integration tests
 	@echo "Running the unit and integration tests."
 	@$(BIN)/pytest -q -n 2 --dist worksteal
+
+test-long: $(READY) ## Kill, train and run the paper's shapes through the whole chain (some minutes)
+	@echo "Running the tests that take minutes each."
+	@$(BIN)/pytest -q -n 2 --dist worksteal tests/long
 
 test-checks: $(READY) ## Damage a study in every known way; each must be noticed (some minutes)
 	@echo "Damaging a study in every known way."

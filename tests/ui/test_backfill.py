@@ -39,7 +39,7 @@ def study(study_file: Callable[..., Path]) -> Path:
     )
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_backfill_of_everything_stops_german_only(study: Path, tmp_path: Path) -> None:
     maker = open_maker(str(study))
     home = Home(maker.graph.study)
@@ -57,8 +57,8 @@ def test_a_backfill_of_everything_stops_german_only(study: Path, tmp_path: Path)
             status = ui.ask(STATUS, {"id": backfill})["partitionBackfillOrError"]["status"]
             return None if status in ("REQUESTED", "IN_PROGRESS") else str(status)
 
-        assert ui.wait(ended, "the backfill to end", 400) == "COMPLETED_FAILED"
-        ui.wait(lambda: maker.store.current("reports/study", None), "the report", 150)
+        assert ui.wait(ended, "the backfill to end", 600) == "COMPLETED_FAILED"
+        ui.wait(lambda: maker.store.current("reports/study", None), "the report", 200)
     stored = {(record.asset, record.partition) for record in maker.store.records()}
     assert ("base/traces", "de|llama") in stored
     assert {key for key in stored if key[1] == "de|llama"} == {("base/traces", "de|llama")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_what_it_took_is_told_as_far_as_it_is_known(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("resources.energy.joules", lambda devices: next(counters))
     services = SimpleNamespace(device=lambda: "cuda")
     work: Any = SimpleNamespace(tokens=0, computing=0.0, services=services)
-    measured = Measured(work, _Paid(lambda request: []))
+    measured = Measured(work, _Paid(lambda request: []).memory_peak)
     work.tokens, work.computing = 500, 4.0
     assert measured.metadata() == {
         "tokens computed per second": 125.0,
@@ -72,4 +72,4 @@ def test_what_it_took_is_told_as_far_as_it_is_known(monkeypatch: pytest.MonkeyPa
     on_cpu: Any = SimpleNamespace(
         tokens=0, computing=0.0, services=SimpleNamespace(device=lambda: "cpu")
     )
-    assert Measured(cast(Any, on_cpu), FakeEngine(lambda request: [])).metadata() == {}
+    assert Measured(on_cpu, FakeEngine(lambda request: []).memory_peak).metadata() == {}
