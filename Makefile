@@ -51,7 +51,7 @@ test-checks: $(READY) ## Damage a study in every known way; each must be noticed
 	@echo "Damaging a study in every known way."
 	@$(BIN)/pytest -q -n 2 tests/mutation
 
-# They wait more than they compute, so three at once on two cores.
+# They mostly wait, so three at once on two cores; with other work beside them they take twice as long.
 test-ui: $(READY) ## Run the tests of the running web interface in a browser (some minutes)
 ifeq ($(UI_TESTS),tests/ui)
 	@command -v chromium >/dev/null || { echo "Chromium is missing: apt-get install chromium"; exit 1; }
