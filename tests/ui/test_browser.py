@@ -140,8 +140,7 @@ def test_the_report_opens_from_its_link(person: Person, shown: Shown) -> None:
 
 def test_a_value_out_of_bounds_is_refused_in_words(person: Person) -> None:
     page = person.go("/assets/base/traces")
-    expect(page.get_by_role("button", name="Materialize").first).to_be_visible()
-    page.locator("button:has([aria-label=arrow_drop_down])").first.click()
+    page.get_by_role("button", name="arrow_drop_down", exact=True).click()
     page.get_by_text("Open launchpad").click()
     pad = page.get_by_role("dialog").filter(has_text="Launchpad (configure assets)")
     pad.get_by_placeholder("Partition").fill("en|llama")

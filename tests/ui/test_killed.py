@@ -72,7 +72,7 @@ def test_after_the_browser_s_run_and_after_that_of_mitt_run(shown: Shown) -> Non
         assert until(lambda: holders(instance), MINUTE, "the browser's run to begin") == first
         freeze(process_of(instance, first))
         command = start_mitt_run(shown.study, "en", "qwen")
-        second = until(lambda: waiting(instance), MINUTE, "mitt run to wait")
+        second = until(lambda: waiting(instance), 2 * MINUTE, "mitt run to wait")
         kill(process_of(instance, first))
         got = until(lambda: holders(instance) - {first}, MINUTE, "mitt run to get the slot")
         assert got == second
