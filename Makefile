@@ -45,7 +45,7 @@ test: $(READY) ## Run the unit and integration tests
 
 test-long: $(READY) ## Kill, train and run the paper's shapes through the whole chain (some minutes)
 	@echo "Running the tests that take minutes each."
-	@$(BIN)/pytest -q -n 2 --dist worksteal tests/long
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/long
 
 test-checks: $(READY) ## Damage a study in every known way; each must be noticed (some minutes)
 	@echo "Damaging a study in every known way."

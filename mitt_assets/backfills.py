@@ -30,7 +30,7 @@ def reports_after_backfill(graph: Graph) -> dg.SensorDefinition:
         name="reports_after_backfill",
         target=dg.AssetSelection.assets(*reports),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=10,
         description="Makes the reports of a backfill whose failures kept them from being launched.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest]:

@@ -18,9 +18,13 @@ from mitt_assets.home import Home
 from mitt_assets.materialise import Maker
 from mitt_assets.presets import presets
 from mitt_assets.study_file import find, load_study
+from mitt_assets.threads import one_thread_unless_set
 from mitt_assets.up_to_date import stale_job, up_to_date_checks
 from mitt_assets.watched import changed_files
 from resources.gpu_resource import GPUResource
+
+# In the code location and in every process that it starts for a run, before torch is loaded.
+one_thread_unless_set()
 
 
 def build(graph: Graph | None = None) -> dg.Definitions:

@@ -7,6 +7,7 @@ they end. The settings in the repository's root name this class, so that they us
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -33,6 +34,9 @@ POSTGRES = "MITT_POSTGRES"
 _OWNER = "mitt/home"
 """In a database that homes could share by mistake: whose runs it keeps."""
 _STORAGES = ("storage", "run_storage", "event_log_storage", "schedule_storage")
+TICK = 5
+"""Seconds between two looks of the daemon at a backfill, which goes one step further at each. It
+would be 30: for a chain of eight steps, minutes in which nothing runs."""
 
 
 def storage_kind() -> str:
@@ -112,6 +116,13 @@ def database(folder: Path) -> Iterator[None]:
 
 class HomeInstance(dg.DagsterInstance):
     """An instance whose files are in the home of the chosen study."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # Dagster has no setting for it. Where this module is loaded, the process is a daemon, and
+        # it makes its instance before it begins to look.
+        if controller := sys.modules.get("dagster._daemon.controller"):
+            controller.DEFAULT_DAEMON_INTERVAL_SECONDS = TICK  # type: ignore[attr-defined]
 
     @classmethod
     def config_schema(cls) -> Mapping[str, Any]:

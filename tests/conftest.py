@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from filelock import FileLock
 
 from tests.commandline import mitt
 
+ROOT = Path(__file__).parents[1]
 MINIATURE = {
     "name": "mini",
     "languages": {
@@ -67,21 +72,53 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> tuple[Path, Path]:
-    """One whole run of the miniature study: (home, study file). Made once for all workers."""
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str, pytestconfig: pytest.Config
+) -> tuple[Path, Path]:
+    """One whole run of the miniature study: (home, study file). Made once for all workers.
+
+    It is kept in pytest's cache for as long as no file that could change it does; tests get a copy.
+    """
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "finished"
-    home, study = folder / "home", folder / "study.yaml"
+    kept = pytestconfig.cache.mkdir("finished") / _what_it_is_made_of()  # type: ignore[union-attr]
     with FileLock(f"{folder}.lock"):
-        if not study.exists():
-            folder.mkdir(exist_ok=True)
-            file = folder / f"{worker_id}.yaml"
-            file.write_text(yaml.safe_dump(MINIATURE), encoding="utf-8")
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("MITT_HOME", str(home))
-                mitt("run", "--study", str(file), "--jobs", "2")
-            file.rename(study)
-    return home, study
+        if not kept.exists():
+            _run_miniature(folder)
+            _keep(folder, kept)
+        elif not folder.exists():
+            shutil.copytree(kept, folder, symlinks=True)
+    return folder / "home", folder / "study.yaml"
+
+
+def _what_it_is_made_of() -> str:
+    """A digest of the study, every file of the packages and the libraries that are asked for."""
+    digest = hashlib.sha256(repr(MINIATURE).encode())
+    packages = ("mitt_assets", "resources", "checks")
+    files = [file for one in packages for file in (ROOT / one).rglob("*") if file.is_file()]
+    for file in (ROOT / "pyproject.toml", *sorted(files)):
+        if file.suffix != ".pyc":
+            digest.update(f"{file}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _keep(folder: Path, kept: Path) -> None:
+    """Copy a folder in one step, in the place of whatever is beside it."""
+    for old in kept.parent.iterdir():
+        shutil.rmtree(old, ignore_errors=True)
+    copy = kept.with_name(f"{kept.name}.{os.getpid()}")
+    shutil.copytree(folder, copy, symlinks=True)
+    with suppress(OSError):  # other tests were faster
+        copy.rename(kept)
+
+
+def _run_miniature(folder: Path) -> None:
+    folder.mkdir()
+    study = folder / "study.yaml"
+    study.write_text(yaml.safe_dump(MINIATURE), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MITT_HOME", str(folder / "home"))
+        mitt("run", "--study", str(study), "--jobs", "2")
 
 
 @pytest.fixture

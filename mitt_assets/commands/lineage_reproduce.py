@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mitt_assets.commands.options import STUDY, exits_with_2
+from mitt_assets.threads import set_threads
 
 if TYPE_CHECKING:
     from mitt_assets.lineage.reproduce import Again
@@ -97,11 +97,7 @@ def _refuse_used(keep: Path | None) -> None:
 def _same_threads(record: Record) -> None:
     """As many threads as then, one where it is not recorded: sums of floats depend on it."""
     device = record.parameters.get("engine", {}).get("device", {})
-    threads = int(device.get("threads", 1))
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    if "torch" in sys.modules:  # it has read the environment already
-        sys.modules["torch"].set_num_threads(threads)
+    set_threads(int(device.get("threads", 1)))
 
 
 def _announce(maker: Maker, record: Record, making: Again) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from checks.names import PLAUSIBLE, SOUND
 from mitt_assets.errors import MittError
+from mitt_assets.threads import set_threads
 from mitt_assets.work import Beat
 
 
@@ -90,8 +91,7 @@ def _own_process(threads: int) -> None:
     """A group of its own (Ctrl-C is the parent's to pass on) and a fixed number of threads."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
+    set_threads(threads)
     os.environ.setdefault("POLARS_MAX_THREADS", str(threads))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -134,8 +134,6 @@ class _Bench:
         self._dg = dg
         self._quiet = QUIET
         self._tags = {"mitt/by": "mitt run", **own_tags()}
-        if self._services.device() == "cpu":
-            _set_torch_threads(job.threads)
 
     def answer(self, order: Order) -> Done | Failed:
         """Do what is asked; whatever goes wrong is an answer too."""
@@ -199,12 +197,6 @@ def _done(clock: float, model_seconds: float, said: Mapping[str, Any]) -> Done:
         None if sound.passed else sound.description,
         None if plausible.passed else plausible.description,
     )
-
-
-def _set_torch_threads(threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
 
 
 def _reason(result: Any) -> str:

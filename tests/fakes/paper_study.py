@@ -98,7 +98,7 @@ def paper_study(
         "source_languages": ["en"],
         "prompt_languages": list(languages),
         "cut": {"tokens": 31},
-        "whole_share": 0.1,
+        "whole_share": 0.5,  # of however few: some thoughts are empty
         "adapter": {"rank": 4, "steps": 2, "batch": 4},
     }
     return {
