@@ -31,7 +31,7 @@ MINIATURE = {
         "evaluation": {"count": 3, "seed": 90},
         "training": {"count": 4, "seed": 91},
     },
-    "engine": {"shard": 4},
+    "engine": {"shard": 8},
     "generation": {"samples": 2, "budget": 256, "answer_tokens": 8, "waits": 1},
     "probes": {"suffix": "</think>\n\n\\boxed{", "tokens": 6, "stop_at_brace": True},
     "windows": {"segments": 4, "rolling": 1, "candidates": ["en", "de", "tl"]},

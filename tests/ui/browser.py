@@ -20,7 +20,7 @@ SHOWN = ROOT / "docs" / "images"
 SIZE = (1360, 850)
 COLOURS = 256
 """Of a documentation picture: a page has few, and this keeps it under 150 kB."""
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds for a page to show what is expected of it, on a busy machine."""
 expect.set_options(timeout=PATIENCE)
 MISSING = (

@@ -30,6 +30,8 @@ import mitt_assets.instance, mitt_assets.shown.metadata, resources.engines.trans
 from transformers import LlamaForCausalLM, Qwen2ForCausalLM
 from mitt_assets.dagster_assets import POOL, assets_of
 from mitt_assets.home import Home, open_maker
+from mitt_assets.lineage.environment import code_state, environment
+from mitt_assets.materialise import code_of
 from resources.services import StudyServices
 
 def make(key, start):
@@ -50,7 +52,9 @@ def make(key, start):
     sys.exit(0 if done.success else 1)
 
 context = mp.get_context("fork")
-keys = open_maker(None).graph.partitions("base/traces")
+graph = open_maker(None).graph
+keys = graph.partitions("base/traces")
+environment(), code_state(), [code_of(step) for step in graph.steps.values()]
 start = context.Barrier(len(keys))
 running = [context.Process(target=make, args=(str(key), start)) for key in keys]
 for process in running:
@@ -91,7 +95,7 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         yield request.param
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_twelve_partitions_launched_at_once_all_succeed(twelve: Path, database: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", TWELVE], env=os.environ, capture_output=True, text=True

@@ -64,7 +64,7 @@ def launch_traces(shown: Shown, language: str, model: str) -> str:
 
 
 @pytest.mark.xdist_group("shown")
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_after_the_browser_s_run_and_after_that_of_mitt_run(shown: Shown) -> None:
     with shown.instance() as instance:
         instance.event_log_storage.set_concurrency_slots(POOL, 1)
@@ -94,7 +94,7 @@ def test_after_the_browser_s_run_and_after_that_of_mitt_run(shown: Shown) -> Non
         }
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_after_mitt_run_while_another_waits_and_no_daemon_looks(
     study_file: Callable[..., Path],
 ) -> None:

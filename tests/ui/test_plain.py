@@ -16,7 +16,7 @@ from tests.ui.served import Served, free_port
 COUNT = "{ assetNodes { id } }"
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("command", ["dagster", "dg"])
 def test_the_home_is_made_and_kept(
     command: str, tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
