@@ -192,7 +192,9 @@ def german_stops_and_english_goes_on(
 ) -> None:
     """Of all that was there ``before``, a run with German refused made the reports only."""
     after = states(study)
-    moved = {asset for asset, partition in before if before[asset, partition] != after[asset, partition]}
+    moved = {
+        asset for asset, partition in before if before[asset, partition] != after[asset, partition]
+    }
     assert moved <= {asset for asset, _ in before if asset.startswith("reports/")}
     assert "Used although a check failed" not in report_of(study)
     assert "whose checks failed" in report_of(study)

@@ -17,6 +17,8 @@ from mitt_assets.processes import PID_TAG
 
 MINUTE = 60.0
 """The next one must have the slot by then."""
+START = 3 * MINUTE
+"""Seconds in which a process must have started, on two busy cores."""
 
 
 def holders(instance: dg.DagsterInstance) -> set[str]:

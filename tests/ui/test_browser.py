@@ -10,7 +10,7 @@ from tests.ui.browser import Person
 from tests.ui.conftest import MODELS, Shown
 
 pytestmark = [pytest.mark.xdist_group("shown"), pytest.mark.timeout(900)]
-RUN = 180
+RUN = 240
 """Seconds a launched run may take: a process starts, models load, on two busy cores."""
 LATEST = """
 query Latest($key: AssetKeyInput!, $partitions: [String!]) {

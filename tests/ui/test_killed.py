@@ -18,6 +18,7 @@ from mitt_assets.study_file import load_study
 from tests.ui.conftest import Shown
 from tests.ui.slots import (
     MINUTE,
+    START,
     freeze,
     holders,
     kill,
@@ -69,10 +70,10 @@ def test_after_the_browser_s_run_and_after_that_of_mitt_run(shown: Shown) -> Non
     with shown.instance() as instance:
         instance.event_log_storage.set_concurrency_slots(POOL, 1)
         first = launch_traces(shown, "en", "llama")
-        assert until(lambda: holders(instance), MINUTE, "the browser's run to begin") == first
+        assert until(lambda: holders(instance), START, "the browser's run to begin") == first
         freeze(process_of(instance, first))
         command = start_mitt_run(shown.study, "en", "qwen")
-        second = until(lambda: waiting(instance), 2 * MINUTE, "mitt run to wait")
+        second = until(lambda: waiting(instance), START, "mitt run to wait")
         kill(process_of(instance, first))
         got = until(lambda: holders(instance) - {first}, MINUTE, "mitt run to get the slot")
         assert got == second
@@ -80,7 +81,7 @@ def test_after_the_browser_s_run_and_after_that_of_mitt_run(shown: Shown) -> Non
         third = launch_traces(shown, "en", "llama")
         # Dagster keeps a launched run in its queue until the pool has room for it.
         queued = dg.DagsterRunStatus.QUEUED
-        shown.ui.wait(lambda: status_of(instance, third) == queued, "the line", MINUTE)
+        shown.ui.wait(lambda: status_of(instance, third) == queued, "the line", START)
         assert holders(instance) == {second}
         kill(command.pid)
         kill(process_of(instance, second))
@@ -88,7 +89,7 @@ def test_after_the_browser_s_run_and_after_that_of_mitt_run(shown: Shown) -> Non
         got = until(lambda: holders(instance) - {second}, MINUTE, "the browser's run to go on")
         assert got == third
         status = dg.DagsterRunStatus.SUCCESS
-        shown.ui.wait(lambda: status_of(instance, third) == status, "the third run", MINUTE)
+        shown.ui.wait(lambda: status_of(instance, third) == status, "the third run", START)
         assert {status_of(instance, one) for one in (first, second)} == {
             dg.DagsterRunStatus.FAILURE
         }
@@ -103,16 +104,16 @@ def test_after_mitt_run_while_another_waits_and_no_daemon_looks(
     home.prepare()
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
         command = start_mitt_run(study, "en")
-        first = until(lambda: holders(instance), 2 * MINUTE, "mitt run to begin")
+        first = until(lambda: holders(instance), START, "mitt run to begin")
         freeze(process_of(instance, first))
         other = start_mitt_run(study, "de")
-        second = until(lambda: waiting(instance), MINUTE, "the other to wait")
+        second = until(lambda: waiting(instance), START, "the other to wait")
         kill(command.pid)
         kill(process_of(instance, first))
         command.wait()
         got = until(lambda: holders(instance) - {first}, MINUTE, "the other to get the slot")
         assert got == second
-        assert other.wait(MINUTE) == 0
+        assert other.wait(START) == 0
         assert status_of(instance, second) == dg.DagsterRunStatus.SUCCESS
 
 
