@@ -18,13 +18,13 @@ from checks.names import PLAUSIBLE, SOUND
 from checks.suites import ON_DEVICE, module_of
 from checks.verdicts import Outcome, Verdict
 from mitt_assets import partitions
+from mitt_assets.dagster_assets import POOL
 from mitt_assets.errors import MittError
 from mitt_assets.graph import Graph, Step
 from mitt_assets.lineage.statement import label
 from mitt_assets.materialise import Maker
 from mitt_assets.retries import again, is_transient
 
-POOL = "gpu"
 PARTITION_TAG = "dagster/partition"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Dagster's own lines go to the instance's log; the terminal belongs to the display."""

@@ -99,6 +99,9 @@ def _handler(study: Path) -> type[BaseHTTPRequestHandler]:
                 return HTTPStatus.OK, *page(study, self.path)
             except MittError as error:
                 return HTTPStatus.NOT_FOUND, PLAIN, str(error).encode("utf-8")
+            except OSError as error:
+                said = f"The study's home or file cannot be read: {error}"
+                return HTTPStatus.INTERNAL_SERVER_ERROR, PLAIN, said.encode("utf-8", "replace")
 
         def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
             self.send_response(status)

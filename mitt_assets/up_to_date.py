@@ -55,6 +55,11 @@ def stale_job(graph: Graph, maker: Maker) -> dg.JobDefinition:
     @dg.op(name=LOOK, out={}, config_schema=settings)
     def look(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckEvaluation]:
         into = set(context.op_config[LOOK_INTO])
+        if unknown := into - {label(*key) for key in graph.all_partitions}:
+            raise dg.Failure(
+                f"{LOOK_INTO}: {', '.join(sorted(unknown))} is no partition of this study; one is"
+                " written as base/traces[tl|llama], as `mitt status` lists them"
+            )
         stale = 0
         for key in graph.all_partitions:
             reasons = what_changed(maker, *key, look_inside=label(*key) in into)

@@ -80,6 +80,19 @@ def test_nothing_else_is_served_and_why_is_said(done: Path, path: str) -> None:
         assert said.strip()
 
 
+def test_a_home_that_cannot_be_read_is_said(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.write_text("a file, where a folder is expected", encoding="utf-8")
+    monkeypatch.setenv("MITT_HOME", str(home))
+    with serving(done) as port:
+        status, headers, said = ask(port, "/report")
+    assert status in (404, 500)
+    assert str(home) in said.decode("utf-8")
+    assert headers["Content-Type"].startswith("text/plain")
+
+
 def test_nobody_writes_and_no_other_name_leads_here(done: Path) -> None:
     with serving(done) as port:
         for method in ("POST", "PUT", "DELETE", "OPTIONS"):

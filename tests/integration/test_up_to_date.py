@@ -122,6 +122,18 @@ def test_one_run_answers_for_every_partition(maker: Maker) -> None:
         assert all(one.is_current for one in storage.get_asset_check_partition_info([key]))
 
 
+def test_a_partition_that_there_is_not_is_refused(maker: Maker) -> None:
+    config = {"ops": {LOOK: {"config": {LOOK_INTO: ["base/windows[xx|llama]"]}}}}
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = stale_job(maker.graph, maker).execute_in_process(
+            run_config=config, instance=instance, raise_on_error=False
+        )
+    (failure,) = [one for one in result.all_events if one.is_step_failure]
+    assert "base/windows[xx|llama] is no partition" in str(
+        failure.step_failure_data.user_failure_data
+    )
+
+
 def look(maker: Maker) -> dg.RunRequest | str:
     """One look of the sensor: what it asks for, or why it asks for nothing."""
     sensor = changed_files(maker, stale_job(maker.graph, maker))
