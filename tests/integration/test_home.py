@@ -1,9 +1,13 @@
 """The home of a study: made once however many come at the same time, and refused in words."""
 
+import logging
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from dagster import DagsterInstance
@@ -92,6 +96,21 @@ class TestInstance:
         elsewhere = InstanceRef.from_dir(str(tmp_path), config_dir=str(root))
         with DagsterInstance.from_ref(elsewhere) as instance:
             assert Path(instance.root_directory) == tmp_path
+
+    def test_the_daemon_looks_at_backfills_every_few_seconds(self) -> None:
+        from dagster._daemon.backfill import execute_backfill_iteration_loop
+
+        # The daemon has loaded this when it makes its instance.
+        import_module("dagster._daemon.controller")
+        home, waits = Home(load_study("organism")), list[float]()
+        home.prepare()
+        with DagsterInstance.from_config(str(home.dagster)) as instance:
+            context: Any = SimpleNamespace(instance=instance)
+            ended: Any = SimpleNamespace(wait=waits.append)
+            looks = execute_backfill_iteration_loop(context, logging.getLogger(), ended)
+            while not waits:
+                next(looks)
+        assert 0 < waits[0] <= instance_module.TICK < 10
 
     def test_a_home_stays_with_its_database(self, monkeypatch: pytest.MonkeyPatch) -> None:
         home = Home(load_study("organism"))
