@@ -62,6 +62,7 @@ class TransformersEngine(TraceEngine):
 
         Raises ModelError if the files cannot serve: no folder, no safetensors, another base.
         """
+        self._halved = 0  # a partition begins with this call, and tells of its own
         if self._files is None or _identity(model) != _identity(self._files):
             self._load_base(model)
         elif adapter == self._adapter:

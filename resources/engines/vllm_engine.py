@@ -70,6 +70,7 @@ class VllmEngine(TraceEngine):
         from resources.engines.loading import check_adapter
         from resources.engines.serving import check_folder, read_config
 
+        self._lost = 0  # a partition begins with this call, and tells of its own losses
         if model != self._model:
             self.close()
             check_folder(model)

@@ -152,3 +152,5 @@ def test_probes_that_do_not_fit_the_device_are_answered_in_smaller_batches(
     monkeypatch.setattr(packed_probes, "answer_together", small_device)
     assert engine.probe(requests) == expected
     assert engine.describe()["memory_note"] == "batches halved 3 times for lack of device memory"
+    engine.load(model, None)  # what the next partition begins with
+    assert "memory_note" not in engine.describe()
