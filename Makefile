@@ -43,6 +43,7 @@ test: $(READY) ## Run the unit and integration tests
 	@echo "Running the unit and integration tests."
 	@$(BIN)/pytest -q -n 2 --dist worksteal
 
+# A file to a process: the tests of one file share what took a minute to make.
 test-long: $(READY) ## Kill, train and run the paper's shapes through the whole chain (some minutes)
 	@echo "Running the tests that take minutes each."
 	@$(BIN)/pytest -q -n 2 --dist loadfile tests/long
@@ -51,7 +52,7 @@ test-checks: $(READY) ## Damage a study in every known way; each must be noticed
 	@echo "Damaging a study in every known way."
 	@$(BIN)/pytest -q -n 2 tests/mutation
 
-# They mostly wait, so three at once on two cores; with other work beside them they take twice as long.
+# Three at once on two cores: now and then each waits for the daemon. Run nothing else beside them.
 test-ui: $(READY) ## Run the tests of the running web interface in a browser (some minutes)
 ifeq ($(UI_TESTS),tests/ui)
 	@command -v chromium >/dev/null || { echo "Chromium is missing: apt-get install chromium"; exit 1; }

@@ -119,8 +119,8 @@ class HomeInstance(dg.DagsterInstance):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        # Dagster has no setting for it. Where this module is loaded, the process is a daemon, and
-        # it makes its instance before it begins to look.
+        # Dagster has no setting for it. A daemon has loaded its controller when it makes its
+        # instance, and reads the constant when it begins to look; elsewhere nobody reads it.
         if controller := sys.modules.get("dagster._daemon.controller"):
             controller.DEFAULT_DAEMON_INTERVAL_SECONDS = TICK  # type: ignore[attr-defined]
 
