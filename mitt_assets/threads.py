@@ -24,3 +24,10 @@ def one_thread_unless_set() -> None:
     """One thread, as ``mitt run`` gives to each worker, unless OMP_NUM_THREADS says otherwise."""
     if not os.environ.get("OMP_NUM_THREADS"):
         set_threads(1)
+
+
+def usable_cores() -> int:
+    """Cores this process may use: of a shared machine a scheduler gives some, not all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS has no affinity

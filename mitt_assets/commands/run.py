@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from functools import partial
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 @selection_options
 @click.option("--limit", type=click.IntRange(min=1), help="Try the chain on the first N problems.")
 @click.option("--force", is_flag=True, help="Make the selected partitions even if up to date.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes (default: cores, or 1).")
+@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes (default: one a core).")
 @click.option("--threads", type=click.IntRange(min=1), default=1, help="Threads per worker.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Instead of the study's."
@@ -84,6 +83,7 @@ def _prepare(
     from mitt_assets.runner.pool import Pool
     from mitt_assets.runner.worker import Job
     from mitt_assets.study_file import find, load_study
+    from mitt_assets.threads import usable_cores
     from resources.gpu import device_groups
 
     file = find(name)
@@ -93,7 +93,7 @@ def _prepare(
     home = Home(study)
     home.prepare()
     devices = device_groups(study.engine, device)
-    workers = jobs or len(devices) or os.cpu_count() or 1
+    workers = jobs or len(devices) or usable_cores()
     # A server is one device: it batches for itself, and must not get base and adapter at once.
     _free_dead(home, 1 if study.engine.name == "server" else len(devices) or workers)
     forced = frozenset(task for task in tasks if force and asked(graph, task, selection))

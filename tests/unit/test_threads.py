@@ -33,3 +33,10 @@ def test_a_process_that_loads_the_definitions(set_before: dict[str, str], expect
 def test_as_many_as_are_asked_for(before: str) -> None:
     code = before + "from mitt_assets.threads import set_threads; set_threads(2)"
     assert threads_after(code, OMP_NUM_THREADS="1") == 2
+
+
+def test_only_the_cores_that_may_be_used_count() -> None:
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+    code += "from mitt_assets.threads import usable_cores; print(usable_cores())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(said.stdout) == 1
