@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from typing import TYPE_CHECKING, Any, Literal
 
 from mitt_assets.errors import ModelError
+from resources.compute import Choice, Hardware, choose
+from resources.memory import available
 
 if TYPE_CHECKING:
     from mitt_assets.study import Engine
@@ -38,8 +41,6 @@ def device_count(device: str = "auto") -> int:
 
 def visible_devices() -> list[str]:
     """The CUDA devices this process may use, as CUDA_VISIBLE_DEVICES names them."""
-    import os
-
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     count = device_count("cuda")
     named = [one.strip() for one in given.split(",")] if given else map(str, range(count))
@@ -64,6 +65,26 @@ def device_groups(engine: Engine, wanted: str | None = None) -> tuple[str, ...]:
     return tuple(
         ",".join(found[start : start + size]) for start in range(0, len(found) - size + 1, size)
     )
+
+
+def hardware(device: str) -> Hardware:
+    """What a choice depends on, as torch and the system tell it of ``device``, cpu or cuda."""
+    if device == "cpu":
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return Hardware(device, None, min(1.0, (available(device) or total) / total))
+    import torch
+
+    free, total = torch.cuda.mem_get_info()
+    each = (torch.cuda.get_device_capability(n) for n in range(device_count(device)))
+    return Hardware(device, min(each), free / total)
+
+
+def choice_here(engine: Engine, wanted: str | None = None) -> Choice:
+    """How models compute on this machine; ``wanted`` overrides the study's device.
+
+    Raises ModelError if cuda is wanted and there is none.
+    """
+    return choose(engine, hardware(choose_device(wanted or engine.device)))
 
 
 def check_dtype(device: str, dtype: str, place: str) -> None:

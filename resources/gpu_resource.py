@@ -16,7 +16,10 @@ from resources.services import StudyServices
 
 
 class GPUResource(dg.ConfigurableResource):
-    """Chooses the device that generates and trains. Steps that use it hold the pool ``gpu``."""
+    """Chooses device, arithmetic, attention and memory share; ``resources.compute`` says how.
+
+    Steps that use the device hold the pool ``gpu``.
+    """
 
     study: str = Field(description="Name or path of the study; set by the code location.")
     cache: str = Field(description="Folder for file digests; set by the code location.")

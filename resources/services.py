@@ -6,13 +6,15 @@ shares one of these between them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mitt_assets.errors import StudyError
 from mitt_assets.study import Study
-from resources.gpu import choose_device
+from resources.compute import AUTO, Choice
+from resources.gpu import choice_here, choose_device
 
 if TYPE_CHECKING:
     from resources.encoders import SentenceEncoder
@@ -38,6 +40,11 @@ class StudyServices:
         """The device: cpu or cuda."""
         return choose_device(self._wanted)
 
+    @cached_property
+    def choice(self) -> Choice:
+        """Device, arithmetic, attention and memory share: one choice for every gateway."""
+        return choice_here(self.study.engine, self._wanted)
+
     def engine(self) -> TraceEngine:
         """The trace engine of the study on the chosen device."""
         if self._engine is None:
@@ -53,10 +60,15 @@ class StudyServices:
         if settings.name == "vllm":
             from resources.engines.vllm_engine import VllmEngine
 
-            return VllmEngine(self.device(), settings.vllm, _largest_rank(self.study))
+            rank = _largest_rank(self.study)
+            return VllmEngine(
+                self.choice.device, settings.vllm, rank, memory_share=self.choice.memory_share
+            )
         from resources.engines.transformers_engine import TransformersEngine
 
-        return TransformersEngine(self.device(), settings.probe_method)
+        return TransformersEngine(
+            self.choice.device, settings.probe_method, attention=self.choice.attention
+        )
 
     def free_device(self) -> None:
         """Make room on the device for training: vLLM keeps most of its memory while it runs."""
@@ -64,10 +76,12 @@ class StudyServices:
             self._engine.close()
 
     def model_files(self, slug: str) -> ModelFiles:
-        """The files of a model of the study."""
+        """The files of a model of the study, and the arithmetic chosen for it."""
         from resources.models import resolve
 
-        return resolve(slug, self.study.models[slug], self.cache, weights=needs_weights(self.study))
+        weights = needs_weights(self.study)
+        files = resolve(slug, self.study.models[slug], self.cache, weights=weights)
+        return replace(files, dtype=self.choice.dtype) if files.dtype == AUTO else files
 
     def tokenizer(self, model: ModelFiles) -> ReasoningTokenizer:
         """The tokenizer that belongs to a model."""

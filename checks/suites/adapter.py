@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -187,6 +188,8 @@ def _card_due(subject: Subject) -> str:
         return _card(subject)
     content = subject.parent(f"{variant}/training_set").content
     model = subject.services.model_files(subject.own["model"])
+    # Where the study leaves the arithmetic to the device, it is that of the device it was tuned on.
+    model = replace(model, dtype=str(subject.record.parameters.get("dtype", model.dtype)))
     facts = card_facts(subject.study, variant, model, _training_set(subject), content, losses)
     return adapter_card(facts)
 

@@ -308,6 +308,7 @@ def _training(study: Study, variant: str) -> list[Step]:
             (
                 "mitt_assets.assets.training",
                 "mitt_assets.method.model_card",
+                "resources.compute",
                 "resources.tuning",
                 "resources.memory",
             ),

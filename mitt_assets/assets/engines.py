@@ -24,7 +24,8 @@ SHARED_CODE = ("base", "batches", "loading", "serving", "tokenizer")
 def engine_code(study: Study) -> tuple[str, ...]:
     """The modules that make traces and answers: another engine's change makes nothing stale."""
     names = (*SHARED_CODE, *ENGINE_CODE[study.engine.name])
-    return (*(f"resources.engines.{name}" for name in names), "resources.models")
+    chosen = ("resources.compute", "resources.models")
+    return (*(f"resources.engines.{name}" for name in names), *chosen)
 
 
 def engine_settings(study: Study, model: str = "{model}") -> tuple[str, ...]:

@@ -30,7 +30,7 @@ def make_base_model(work: Work) -> Product:
         "slug": model.slug,
         "source": model.source,
         "revision": model.revision,
-        "dtype": model.dtype,
+        "dtype": work.study.models[model.slug].dtype,  # as asked; the device's is in statements
         "files": dict(model.files),
         "vocabulary": tokenizer.vocabulary_size,
     }

@@ -151,10 +151,15 @@ def make_adapter(work: Work) -> Product:
             "steps per second": round(len(losses) / work.computing, 2),
             **measured.metadata(),
         },
-        parameters={"adapter": adapter.model_dump(mode="json")},
+        parameters={"adapter": adapter.model_dump(mode="json"), **_chosen(work.study, model)},
         seeds={"adapter": adapter.seed},
         materials=dict(model.files),
     )
+
+
+def _chosen(study: Study, model: ModelFiles) -> dict[str, str]:
+    """The arithmetic, where the study leaves it to the device."""
+    return {"dtype": model.dtype} if study.models[model.slug].dtype == "auto" else {}
 
 
 def training_rows(frame: pl.DataFrame) -> list[TrainingRow]:

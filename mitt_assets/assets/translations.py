@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,14 +209,16 @@ def _shard(
 
         return ask
 
-    whole = translator.by_sentence
-    attempts = work.study.translation.attempts
-    texts = [originals[row["problem_id"]] for row in shard]
-    there = translate_texts(texts, asking(own, target), attempts=attempts, by_sentence=whole)
-    # What is lost on the way back only lowers the similarity that is checked.
-    back = translate_texts(
-        [one.text for one in there], asking(target, own), attempts=1, by_sentence=whole
+    settings = work.study.translation
+    put = partial(
+        translate_texts,
+        by_sentence=translator.by_sentence,
+        unit_words=settings.units == "words",
     )
+    texts = [originals[row["problem_id"]] for row in shard]
+    there = put(texts, asking(own, target), attempts=settings.attempts)
+    # What is lost on the way back only lowers the similarity that is checked.
+    back = put([one.text for one in there], asking(target, own), attempts=1)
     tick(len(shard), computed)
     return pl.DataFrame(
         {
@@ -241,7 +244,7 @@ def _refuse(work: Work, made: pl.DataFrame) -> None:
         "\n".join(
             [
                 f"translations[{work.own['language']}]: {wrong.height} of {made.height} questions"
-                " lost a number, a formula or a name in translation:",
+                " lost a number, a unit, a formula or a name in translation:",
                 *listed,
                 *more,
                 "Write them yourself in translation.file, raise translation.attempts, or choose"

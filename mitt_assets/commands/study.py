@@ -148,7 +148,7 @@ def validate(
     graph = build_graph(chosen)
     if planned or as_json:
         device = int((gpu_memory or 0) * 10**9) or _device_memory()
-        terms = Terms(mean_share, tokens_per_second, device, prompt_tokens)
+        terms = Terms(mean_share, tokens_per_second, device, prompt_tokens, _device_dtype(chosen))
         _show_plan(graph, terms, as_json, console)
         return
     _print_partitions(graph, console)
@@ -215,6 +215,14 @@ def _device_memory() -> int:
     return int(torch.cuda.get_device_properties(0).total_memory)
 
 
+def _device_dtype(study: Study) -> str:
+    """What a model's dtype auto is on the device that is here, else on an 80 GB card."""
+    from mitt_assets.costs.plan import Terms
+    from resources.gpu import choice_here, device_count
+
+    return choice_here(study.engine).dtype if device_count() else Terms().dtype
+
+
 def _print_unpinned(study: Study, console: Console) -> None:
     from mitt_assets.pins import unpinned
 
@@ -271,6 +279,8 @@ def _print_problems(study: Study, console: Console) -> None:
 
 def _print_models(study: Study, console: Console) -> None:
     """Look at every model that is on this machine, as making its manifest would."""
+    from resources.compute import AUTO
+    from resources.gpu import choice_here
     from resources.memory import in_gb, weight_bytes
     from resources.models import ORGANISM, here
     from resources.weights import parameters
@@ -283,8 +293,9 @@ def _print_models(study: Study, console: Console) -> None:
         if not model.source.startswith(ORGANISM):
             _check_model(slug, model, folder)
         count = parameters(folder)
-        size = in_gb(weight_bytes(count, model.dtype))
-        console.print(f"Model {slug}: {count / 10**6:,.1f} M weights, {size} in {model.dtype}.")
+        dtype = choice_here(study.engine).dtype if model.dtype == AUTO else model.dtype
+        size = in_gb(weight_bytes(count, dtype))
+        console.print(f"Model {slug}: {count / 10**6:,.1f} M weights, {size} in {dtype}.")
 
 
 def _check_model(slug: str, model: Model, folder: Path) -> None:

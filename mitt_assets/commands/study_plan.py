@@ -46,6 +46,11 @@ def _print_stages(plan: Plan, console: Console) -> None:
         f"Tokens {bound}, prompts of {plan.terms.prompt_tokens} tokens. Read as if nothing were"
         " kept; an engine that keeps keys and values reads far less."
     )
+    if any(stage.name == "back-translations" for stage in plan.stages):
+        console.print(
+            "Translations with every attempt and beam; each is put back once, for the check that"
+            " compares it with its question."
+        )
     console.print(
         f"{plan.generated:,} tokens generated: {plan.generated / speed / 3600:,.1f} hours at"
         f" {speed:,.0f} tokens/s; reading and tuning come on top."

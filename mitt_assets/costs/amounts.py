@@ -102,9 +102,38 @@ def stages(
     return [one for one in found if one.requests]
 
 
-def texts_to_encode(study: Study, evaluation: int) -> int:
-    """Texts the sentence encoder reads: every segment and the first window of every trace."""
-    return evaluation * (study.windows.segments + 1)
+def translation_stages(
+    study: Study, questions: Mapping[str, int], prompt_tokens: int
+) -> list[Stage]:
+    """What a machine translates, with every attempt, and puts back once for the check of it.
+
+    ``questions`` are those to translate into each language. A question and its translation take at
+    most ``prompt_tokens``, in every beam; a chat model's reply takes what the study allows it.
+    """
+    settings, count = study.translation, put_back(study, questions)
+    if not count:
+        return []
+    chat = settings.method == "chat"
+    written = settings.tokens if chat else prompt_tokens * settings.beams
+    # Byte-level BPE makes at least one byte of each token.
+    read = prompt_tokens + (len(settings.prompt.encode("utf-8")) if chat else 0)
+    return [
+        Stage(name, len(questions), times * count, times * count * written, times * count * read)
+        for name, times in (("translations", settings.attempts), ("back-translations", 1))
+    ]
+
+
+def put_back(study: Study, questions: Mapping[str, int]) -> int:
+    """Translations put back into their questions' language: every one that a machine made."""
+    return 0 if study.translation.method == "parallel" else sum(questions.values())
+
+
+def texts_to_encode(study: Study, evaluation: int, translated: int) -> int:
+    """Texts the sentence encoder reads: every segment and the first window of every trace.
+
+    And every question that was ``translated`` and put back, with what it became.
+    """
+    return evaluation * (study.windows.segments + 1) + 2 * translated
 
 
 def windows_to_label(study: Study, evaluation: int, mean_share: float = 1.0) -> int:
@@ -114,12 +143,13 @@ def windows_to_label(study: Study, evaluation: int, mean_share: float = 1.0) -> 
 
 def questions_to_translate(
     study: Study, problems: Mapping[str, int], brought: Mapping[str, tuple[str, ...]]
-) -> int:
-    """Questions no set brings; ``brought`` are the languages of each split's source."""
-    return sum(
-        count * len([code for code in study.languages if code not in brought[split]])
-        for split, count in problems.items()
-    )
+) -> dict[str, int]:
+    """By language, questions no set brings; ``brought`` are the languages of each split's set."""
+    counts = {
+        code: sum(count for split, count in problems.items() if code not in brought[split])
+        for code in study.languages
+    }
+    return {code: count for code, count in counts.items() if count}
 
 
 def _recipes(study: Study) -> list[Recipe]:

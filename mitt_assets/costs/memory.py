@@ -9,6 +9,7 @@ from pathlib import Path
 from mitt_assets.errors import ModelError
 from mitt_assets.study import Model, Recipe, Shape, Study
 from resources import memory, models, weights
+from resources.compute import AUTO
 from resources.tuning.batches import TrainingRow
 from resources.tuning.memory import plan_memory
 
@@ -41,17 +42,18 @@ class ModelMemory:
 
 
 def of_study(
-    study: Study, prompt: int, device: int, here: Callable[[str], Path | None]
+    study: Study, prompt: int, device: int, auto: str, here: Callable[[str], Path | None]
 ) -> list[ModelMemory]:
     """Every model of the study, with prompts of ``prompt`` tokens.
 
-    ``here`` gives a model's folder by slug, or None if its files are not on this machine; then the
-    shape written in the study serves. Raises ModelError where there is neither.
+    ``auto`` is the dtype of models that leave it to the device. ``here`` gives a model's folder by
+    slug, or None if its files are not on this machine; then the shape written in the study serves.
+    Raises ModelError where there is neither.
     """
     recipes = [one.recipe for one in study.variants.values() if one.recipe is not None]
     longest = prompt + study.generation.budget + 1 + study.generation.answer_tokens
     return [
-        _of_model(slug, model, here(slug), recipes, longest, prompt, device)
+        _of_model(slug, _with_dtype(model, auto), here(slug), recipes, longest, prompt, device)
         for slug, model in study.models.items()
     ]
 
@@ -60,6 +62,10 @@ def folder_here(study: Study, slug: str) -> Path | None:
     """Where a model's files are on this machine; None if they would have to be fetched."""
     model = study.models[slug]
     return models.here(model.source, model.revision, f"models.{slug}.source")
+
+
+def _with_dtype(model: Model, auto: str) -> Model:
+    return model.model_copy(update={"dtype": auto}) if model.dtype == AUTO else model
 
 
 def _of_model(

@@ -1,4 +1,4 @@
-"""What a translator must not touch: formulas, numbers with their units, and names in mathematics.
+"""What a translator must not touch: formulas, numbers, units and names in mathematics.
 
 They are put aside before a text is translated, each under a placeholder that looks like a name
 (``X1``), since translation models copy names. Afterwards every placeholder must be there exactly
@@ -10,29 +10,52 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import count, product
 
 Spans = tuple[tuple[str, str], ...]
 """Placeholders in order, each with what it stands for."""
 
 # A dollar sign opens a formula only before, and closes one only after, what is no space, and no
-# digit follows (pandoc's rule): "$18 and $20" are prices.
+# digit follows (pandoc's rule): "$18 and $20" are prices. What is opened twice begins anew, so that
+# a text full of openings is read once.
 FORMULA = re.compile(
-    r"\$\$.+?\$\$|(?<![\\$])\$(?=\S)(?:\\.|[^$\\])+?(?<=\S)\$(?!\d)|\\\(.+?\\\)|\\\[.+?\\\]",
+    r"\$\$.+?\$\$|(?<![\\$])\$(?=\S)(?:\\.|[^$\\])+?(?<=\S)\$(?!\d)"
+    r"|(?<!\\)\\\((?:[^\\]|\\[^()])+\\\)|(?<!\\)\\\[(?:[^\\]|\\[^\[\]])+\\\]",
     re.DOTALL,
 )
 _DRAWING = re.compile(
-    r"\[asy\].*?\[/asy\]|\\begin\{(?P<environment>[a-z]+\*?)\}.*?\\end\{(?P=environment)\}",
+    r"\[asy\](?:(?!\[asy\]).)*?\[/asy\]"
+    r"|\\begin\{(?P<environment>[a-z]+\*?)\}(?:(?!\\begin\{(?P=environment)\}).)*?"
+    r"\\end\{(?P=environment)\}",
     re.DOTALL,
 )
 _COMMAND = re.compile(r"\\[A-Za-z]+(?:\s*\{[^{}]*\})*")
-_UNIT = (
-    r"(?:[%°‰€£¥]|°\s?[CF]|(?:[kcmd]?m|[kmµ]?g|[cmd]?[lL]|k?W|k?Hz|k?Pa|m?s|min|k?J|km/h|m/s|mph|ft|lb"
-    r"|h)(?:[²³]|\^\{?\d\}?)?)(?!\w)"
+
+# Symbols of units, which all our languages write alike. The inch is told from the word "in" by its
+# power. A symbol without a number is one only if it can be nothing else.
+_END = r"(?!['’]?\w)"
+_POWER = r"(?:[²³]|\^\{?-?\d\}?)"
+_SIGN = r"(?:°\s?[CF]|[%‰°′″€£¥¢])"
+_SYMBOL = (
+    r"(?:(?:[kcmdnµμ]?m|[kmµμ]?g|[cmd]?[lL]|[mµμn]?s|secs?|mins?|hrs?|h|[kMG]?(?:W|Hz|Pa|J|N|e?V)"
+    r"|kcal|[kMGT]B|dB|K|Ω|mol|ft|yd|mi|lbs?|oz|gal|mph|kph|rpm|rad|deg)"
+    rf"{_POWER}?|in{_POWER})"
 )
-_NUMBER = re.compile(
-    r"(?:(?<!\w)[€£¥$]\s?)?(?<![^\W\d_])\d+(?:[.,:'\u00a0\u2009\u202f/]\d+)*"
-    rf"(?:_\{{?\w{{1,3}}\}}?|[a-z](?![\w'’])|\s?{_UNIT})?"
+_SYMBOLS = rf"(?:{_SIGN}|{_SYMBOL}(?:[/·⋅]{_SYMBOL})*){_END}"
+_ALONE = re.compile(
+    rf"(?<![\w'’])(?:°[CF]|{_SYMBOL}(?:[/·⋅]{_SYMBOL})+|[kcm]m{_POWER}?|kg|mph|kph){_END}"
+)
+# Words of units in English, the language that sets are translated from.
+_WORD = (
+    r"(?:inch(?:es)?|f(?:oo|ee)t|(?:yard|mile|(?:kilo|centi|milli|deci)?met(?:er|re)|acre|hectare"
+    r"|(?:kilo|milli)?gram|pound|ounce|ton(?:ne)?|(?:milli|centi)?lit(?:er|re)|gallon|quart|pint"
+    r"|second|minute|hour|day|week|month|year|degree|radian|dollar|cent|euro|knot|watt|volt|joule"
+    r"|newton|unit)s?|hertz|percent|per\scent)"
+)
+_WORDS = (
+    rf"(?i:(?:square|cubic)[\s-])?(?i:{_WORD})(?:\s(?:Celsius|Fahrenheit|squared|cubed))?"
+    rf"(?:\s(?:per|an?)\s{_WORD}(?:\ssquared)?)?{_END}"
 )
 # Points and figures: ABC, P in "the point P". A capital letter alone is a name after a word or a
 # comma only, since "A" and "I" begin sentences; a small letter alone is one unless it is a word in
@@ -43,7 +66,6 @@ _NAME = re.compile(
     r"|(?:(?<=[^\W\d_A-Z] )|(?<=, ))[A-HJ-Z](?![\w'’])"
     r"|(?<![\w'’.])[b-df-hj-np-tv-z](?![\w'’]|\.\w)"
 )
-_PATTERNS = (_DRAWING, FORMULA, _COMMAND, _NUMBER, _NAME)
 _OPERATORS = re.compile(r"\s*[-+*/^=<>≤≥≠·×÷−–]*\s*")
 _OPERATOR = re.compile(r"[-+*/^=<>≤≥≠·×÷−–]")
 
@@ -52,9 +74,12 @@ _SENTENCE_END = re.compile(
 )
 
 
-def protect(text: str) -> tuple[str, Spans]:
-    """The text with placeholders, and what they stand for; ``restore`` undoes it exactly."""
-    places = _protected(text)
+def protect(text: str, *, unit_words: bool = False) -> tuple[str, Spans]:
+    """The text with placeholders, and what they stand for; ``restore`` undoes it exactly.
+
+    A symbol of a unit is put aside with its number; with ``unit_words`` an English word of one too.
+    """
+    places = _protected(text, unit_words)
     pieces = list(_outside(text, places))
     for name in _names():
         spans = tuple((f"{name}{i}", text[a:b]) for i, (a, b) in enumerate(places, start=1))
@@ -130,12 +155,28 @@ def _names() -> Iterator[str]:
         yield from map("".join, product("XZQW", repeat=length))
 
 
-def _protected(text: str) -> list[tuple[int, int]]:
+@cache
+def _patterns(unit_words: bool) -> tuple[re.Pattern[str], ...]:
+    """What is put aside, in the order of precedence."""
+    unit = rf"[\s-]?(?:{_SYMBOLS}|{_WORDS})" if unit_words else rf"[\s-]?{_SYMBOLS}"
+    measured = re.compile(rf"(?:{FORMULA.pattern})(?:{unit})?", re.DOTALL)
+    number = re.compile(
+        r"(?:(?<!\w)[€£¥$]\s?)?(?<![^\W\d_])\d+(?:[.,:'\u00a0\u2009\u202f/]\d+)*"
+        rf"(?:_\{{?\w{{1,3}}\}}?|{unit}|[a-z](?![\w'’]))?"
+    )
+    return _DRAWING, measured, _COMMAND, number, _ALONE, _NAME
+
+
+def _protected(text: str, unit_words: bool) -> list[tuple[int, int]]:
     """Places of what is put aside, in order, none touching another."""
     taken: list[tuple[int, int]] = []
-    for pattern in _PATTERNS:
-        free = [found.span() for found in pattern.finditer(text) if found[0]]
-        taken += [one for one in free if not any(_overlap(one, other) for other in taken)]
+    covered = bytearray(len(text))
+    for pattern in _patterns(unit_words):
+        for start, end in [found.span() for found in pattern.finditer(text) if found[0]]:
+            # What begins or ends within another is part of it; what holds another is the whole.
+            if not (covered[start] or covered[end - 1]):
+                taken.append((start, end))
+                covered[start:end] = b"\1" * (end - start)
     return _joined(text, sorted(taken))
 
 
@@ -158,10 +199,6 @@ def _joined(text: str, places: Iterable[tuple[int, int]]) -> list[tuple[int, int
 def _one_expression(between: str) -> bool:
     whole = _OPERATORS.fullmatch(between) is not None
     return whole and (not between or _OPERATOR.search(between) is not None)
-
-
-def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
 
 
 def _outside(text: str, places: Iterable[tuple[int, int]]) -> Iterator[str]:

@@ -45,13 +45,19 @@ class _Piece:
 
 
 def translate_texts(
-    texts: Sequence[str], ask: Ask, *, attempts: int, by_sentence: bool
+    texts: Sequence[str],
+    ask: Ask,
+    *,
+    attempts: int,
+    by_sentence: bool,
+    unit_words: bool = False,
 ) -> list[Translated]:
     """Every text through ``ask``, at most ``attempts`` times for what loses a placeholder.
 
     ``by_sentence``: the translator was trained on sentences, and drops some of a longer text.
+    ``unit_words``: English words of units behind a number stay as they are, as symbols always do.
     """
-    hidden = [protect(text) for text in texts]
+    hidden = [protect(text, unit_words=unit_words) for text in texts]
     pieces = [list(_pieces(text, spans, by_sentence)) for text, spans in hidden]
     for attempt in range(attempts):
         waiting = [one for some in pieces for one in some if one.open]

@@ -14,8 +14,12 @@ from mitt_assets.study.part import Part, Slug
 class Vllm(Part):
     """The engine vllm: how much it takes of which devices. None of it decides what is made."""
 
-    memory_share: float = Field(
-        0.85, gt=0, le=1, description="of the device's memory (of the machine's on a CPU)"
+    memory_share: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="of the device's memory (of the machine's on a CPU); if empty, 0.85 or what"
+        " nine tenths of the free memory are",
     )
     block_size: Literal[16, 32, 64, 128] = Field(
         32, description="tokens per cached block; the probes' stride lets every prefix be reused"

@@ -1,4 +1,4 @@
-"""Whether the names that parts of a study use are declared in it."""
+"""Whether the names that parts of a study use are declared, in it or (units) by us."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def undeclared_names(study: Study) -> list[str]:
         *_unknown_models(study),
         *_unknown_variants(study),
         *_unserved_models(study),
+        *_unknown_units(study),
     ]
 
 
@@ -58,6 +59,16 @@ def _unserved_models(study: Study) -> list[str]:
     return [
         *_undeclared(used, (*study.models, *chat), "models"),
         *(f"engine.server.endpoints: no endpoint serves {slug}" for slug in missing),
+    ]
+
+
+def _unknown_units(study: Study) -> list[str]:
+    language = study.problems.language
+    if study.translation.units == "symbols" or language == "en":
+        return []
+    return [
+        f"translation.units: words are known in English only, and the set is in {language}"
+        " (problems.language); set it to symbols"
     ]
 
 

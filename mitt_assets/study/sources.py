@@ -48,7 +48,12 @@ class Model(Part):
 
     source: str = Field(description="organism:<checkpoint>, a local folder, or a hub id")
     revision: str | None = Field(None, description="pinned commit of a hub model")
-    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="arithmetic")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "float32",
+        description="arithmetic; auto: bfloat16 on a GPU that has it, float16 on an older one,"
+        " float32 on a CPU. Numbers of different arithmetic do not compare, so name one for a study"
+        " that is made on several machines",
+    )
     title: str = Field("", description="name in figures; the slug if empty")
     shape: Shape | None = Field(None, description="for `mitt study validate --plan` only")
 
@@ -141,6 +146,13 @@ class Translation(Part):
     attempts: int = setting(
         3, "how often what loses a number or a formula is asked for", assumed="our choice", ge=1
     )
+    units: Literal["symbols", "words"] = setting(
+        "symbols",
+        "what of a unit stays as it is: symbols (5 cm, 60 mph, 30°), or an English word behind a"
+        " number too (12 miles, 45 degrees)",
+        assumed="our choice: a word of a unit is a word of its language (12 Meilen), and English"
+        " words in a prompt could be what draws a thought into English",
+    )
     file: str | None = Field(
         None,
         description="a person's translations, .jsonl, .csv or .parquet: problem_id (or id, the"
@@ -155,7 +167,7 @@ class Translation(Part):
     @property
     def read(self) -> tuple[str, ...]:
         """The settings that the method reads; the others change nothing."""
-        model = ("source", "revision", "dtype", "attempts")
+        model = ("source", "revision", "dtype", "attempts", "units")
         kinds = {
             "parallel": (),
             "seq2seq": (*model, "languages", "beams"),

@@ -129,6 +129,7 @@ class ServerEngine(TraceEngine):
             "model": self._endpoint.model,
             "weights": UNVERIFIED,
             "dtype": "the server's",
+            "attention": "the server's",
             "device": {"device": "the server's", "determinism": "the server's: share is reported"},
             "probe_method": "one request per prefix",
         }

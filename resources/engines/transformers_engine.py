@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from mitt_assets.errors import ModelError
 from mitt_assets.method.requests import Continuation, ProbeRequest, Request, Sampling
+from resources.engines.attention import NAME, register
 from resources.engines.base import ModelFiles, Progress, TraceEngine
 from resources.engines.batches import (
     Counter,
@@ -35,6 +36,7 @@ class TransformersEngine(TraceEngine):
 
     ``rows`` is the most requests in one batch of generation and ``probe_tokens`` the most padded
     trace tokens in one batch of probes; both are fixed, so that the same call makes the same bytes.
+    ``attention`` is that of models whose cache is a plain list of columns.
     """
 
     def __init__(
@@ -44,10 +46,12 @@ class TransformersEngine(TraceEngine):
         *,
         rows: int = 256,
         probe_tokens: int | None = None,
+        attention: str = NAME,
     ) -> None:
         """Nothing is loaded yet. ``device`` is cpu, cuda or cuda:<number>."""
         self.device = device
         self.probe_method = probe_method
+        self.attention = attention
         self.rows = rows
         self.probe_tokens = probe_tokens or (6_144 if device == "cpu" else 65_536)
         self._files: ModelFiles | None = None
@@ -108,7 +112,6 @@ class TransformersEngine(TraceEngine):
 
     def describe(self) -> dict[str, Any]:
         """Library, versions, device, dtype, attention, determinism and methods in force."""
-        from resources.engines.attention import NAME
         from resources.gpu import describe_device
 
         method = self._probe_method()
@@ -117,7 +120,7 @@ class TransformersEngine(TraceEngine):
             "versions": {name: version(name) for name in ("transformers", "torch", "peft")},
             "device": describe_device(self.device),
             "dtype": self._files.dtype if self._files else None,
-            "attention": NAME if self._plain_cache else "sdpa",
+            "attention": self._attention(),
             "probe_method": method,
             "rows": self.rows,
             "probe_tokens": self.probe_tokens,
@@ -146,7 +149,6 @@ class TransformersEngine(TraceEngine):
             torch.cuda.empty_cache()
 
     def _load_base(self, model: ModelFiles) -> None:
-        from resources.engines.attention import register
         from resources.engines.loading import load_base
         from resources.engines.plain_decoding import has_plain_cache
         from resources.engines.serving import check_folder, read_config
@@ -154,8 +156,8 @@ class TransformersEngine(TraceEngine):
         self.close()
         check_folder(model)
         self._plain_cache = has_plain_cache(read_config(model))
-        attention = register() if self._plain_cache else "sdpa"
-        self._base = self._model = load_base(model, self.device, attention)
+        register()
+        self._base = self._model = load_base(model, self.device, self._attention())
         self._files = model
 
     def _load_adapter(self, model: ModelFiles, adapter: Path | None) -> None:
@@ -166,6 +168,9 @@ class TransformersEngine(TraceEngine):
         self._model, self._adapter = self._base, None
         if adapter is not None:
             self._model, self._adapter = attach_adapter(self._base, adapter, model), adapter
+
+    def _attention(self) -> str:
+        return self.attention if self._plain_cache else "sdpa"
 
     def _probe_method(self) -> str:
         return self.probe_method if self._plain_cache else "naive"

@@ -16,6 +16,7 @@ from typing import Any
 from mitt_assets.errors import ModelError
 from mitt_assets.method.requests import Continuation, ProbeRequest, Request, Sampling
 from mitt_assets.study import Vllm
+from resources.compute import SHARE
 from resources.engines.base import ModelFiles, Progress, TraceEngine
 from resources.engines.batches import Limits, check_probes, check_requests
 from resources.engines.worker_process import Message, WorkerLostError, WorkerProcess
@@ -47,13 +48,17 @@ _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 class VllmEngine(TraceEngine):
     """vLLM on ``data_parallel`` times ``tensor_parallel`` devices.
 
-    ``rank`` is the largest rank of an adapter that will be loaded, 0 if none will be.
+    ``rank`` is the largest rank of an adapter that will be loaded, 0 if none will be, and
+    ``memory_share`` what was chosen of each device's memory; the settings' own if none was.
     """
 
-    def __init__(self, device: str, settings: Vllm, rank: int = 0) -> None:
+    def __init__(
+        self, device: str, settings: Vllm, rank: int = 0, *, memory_share: float | None = None
+    ) -> None:
         """Nothing is started yet. ``device`` is cpu or cuda."""
         self.device = device
         self.settings = settings
+        self.memory_share = memory_share or settings.memory_share or SHARE
         self.rank = rank
         self._model: ModelFiles | None = None
         self._adapter: Path | None = None
@@ -129,7 +134,7 @@ class VllmEngine(TraceEngine):
         ]
 
     def describe(self) -> dict[str, Any]:
-        """Versions, device, dtype, what of vLLM was set, and how often its process was lost."""
+        """Versions, device, dtype, attention, what of vLLM was set, and losses of its process."""
         return {
             "engine": "vllm",
             "versions": self._said.get("versions", {}),
@@ -138,7 +143,9 @@ class VllmEngine(TraceEngine):
             "probe_method": "prefix cache",
             "context": self._said.get("context"),
             "largest_rank": self.rank,
+            "attention": self._said.get("attention"),
             **self.settings.model_dump(mode="json"),
+            "memory_share": self.memory_share,
             **({"lost": f"{self._lost} times a process was replaced"} if self._lost else {}),
         }
 
@@ -210,7 +217,7 @@ class VllmEngine(TraceEngine):
             "skip_tokenizer_init": True,
             "block_size": chosen.block_size,
             "max_model_len": chosen.max_length,
-            "gpu_memory_utilization": chosen.memory_share,
+            "gpu_memory_utilization": self.memory_share,
             "tensor_parallel_size": chosen.tensor_parallel,
             "enforce_eager": chosen.enforce_eager,
             **(adapters if self.rank else {}),

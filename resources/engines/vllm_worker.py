@@ -66,6 +66,7 @@ class Host:
             "versions": {name: version(name) for name in ("torch", "transformers")}
             | {"vllm": _own_version()},
             "device": describe_device(self._device),
+            "attention": _attention(config),
             "context": config.model_config.max_model_len,
             "block_size": cache.block_size,
             "cached_tokens": (cache.num_gpu_blocks or 0) * cache.block_size,
@@ -183,6 +184,13 @@ def _in_order(request: Message, made: Iterator[list[int]]) -> list[list[int]]:
     for place in _order(request):
         answers[place] = next(made)
     return answers
+
+
+def _attention(config: Any) -> list[str] | None:
+    """What vLLM chose for this device; None where its layers are in other processes."""
+    layers = config.compilation_config.static_forward_context.values()
+    said = (one.get_attn_backend() for one in layers if hasattr(one, "get_attn_backend"))
+    return sorted({backend.get_name() for backend in said}) or None
 
 
 def _own_version() -> str:

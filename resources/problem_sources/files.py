@@ -12,6 +12,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def _read_jsonl(path: Path) -> list[Line]:
             continue
         place = f"{path}, line {number}"
         try:
-            fields = json.loads(text)
+            fields = json.loads(text, object_pairs_hook=partial(_object, place))
         except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{place}: not a line of JSON ({error}); write one object per line"
@@ -108,13 +109,19 @@ def _read_jsonl(path: Path) -> list[Line]:
     return lines
 
 
+def _object(place: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; the library would keep the last of equal keys without a word."""
+    _refuse_twice([name for name, _ in pairs], place, "field")
+    return dict(pairs)
+
+
 def _read_csv(path: Path) -> list[Line]:
     reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     lines: list[Line] = []
     try:
         header = next(reader, [])
         _refuse_other_separator(header, path)
-        _refuse_columns_twice(header, path)
+        _refuse_twice(header, f"{path}, line 1", "column")
         for values in reader:
             if not values:
                 continue
@@ -126,9 +133,7 @@ def _read_csv(path: Path) -> list[Line]:
                 )
             lines.append((place, dict(zip(header, values, strict=True))))
     except csv.Error as error:
-        raise DataError(
-            f"{path}, line {reader.line_num}: not CSV ({error}); quote fields with double quotes"
-        ) from error
+        raise DataError(f"{path}, line {reader.line_num}: {_not_csv(error)}") from error
     return lines
 
 
@@ -141,12 +146,21 @@ def _refuse_other_separator(header: list[str], path: Path) -> None:
             )
 
 
-def _refuse_columns_twice(header: list[str], path: Path) -> None:
-    twice = [name for name, times in Counter(header).items() if times > 1]
+def _not_csv(error: csv.Error) -> str:
+    if "field limit" in str(error):
+        return (
+            f"a field of more than {csv.field_size_limit():,} characters; close the double quote"
+            " that opens it, or, if the text is that long, give a .jsonl or .parquet file"
+        )
+    return f"not CSV ({error}); quote fields with double quotes"
+
+
+def _refuse_twice(names: list[str], place: str, kind: str) -> None:
+    twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise DataError(
-            f"{path}, line 1: column {twice[0]!r} is there twice, and only one can be read; rename"
-            f" or remove the other"
+            f"{place}: {kind} {twice[0]!r} is there twice, and only one can be read; rename or"
+            f" remove the other"
         )
 
 

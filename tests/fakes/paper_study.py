@@ -99,7 +99,7 @@ def paper_study(
         "prompt_languages": list(languages),
         "cut": {"tokens": 31},
         "whole_share": 0.5,  # of however few: some thoughts are empty
-        "adapter": {"rank": 4, "steps": 2, "batch": 4},
+        "adapter": {"rank": 4, "steps": 2, "batch": 4, "packed": True},
     }
     return {
         "name": name,

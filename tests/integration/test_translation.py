@@ -28,20 +28,20 @@ from tests.corruptions.catalogue import rewritten
 from tests.fakes.tiny_translators import fitted, madlad_like, nllb_like
 
 QUESTIONS = [
-    ("Anna has 3 apples and buys 4 more. How many has she?", "Anna hat 3 Äpfel, kauft 4. Und nun?"),
+    ("Anna walks 3 miles and then 4 more. How far is it?", "Anna geht 3 Meilen, dann 4. Und nun?"),
     ("Find $x$ with $x^2 = 9$ and $x > 0$.", "Finde $x$ mit $x^2 = 9$ und $x > 0$."),
     ("A rope of 12 m is cut into 4 parts. How long is each of them?", "12 m in 4 Teilen. Und nun?"),
 ]
 EN = [
-    "Anna has X1 apples and buys X2 more.",
-    "How many has she?",
+    "Anna walks X1 miles and then X2 more.",
+    "How far is it?",
     "Find X1 with X2 and X3.",
     "A rope of X1 is cut into X2 parts.",
     "How long is each of them?",
 ]
 TL = [
-    "May X1 mansanas si Anna at bumili pa siya ng X2.",
-    "Ilan ang mayroon siya ngayon?",
+    "Naglakad si Anna ng X1 milya at saka X2 pa.",
+    "Gaano kalayo ang lahat?",
     "Hanapin ang X1 kung saan X2 at X3.",
     "Ang lubid na X1 ay hinati sa X2 bahagi.",
     "Gaano kahaba ang bawat isa sa mga ito?",
@@ -125,7 +125,7 @@ def test_a_language_of_the_set_is_the_sets_and_another_is_translated(
     record, frame = translate(made, "tl")
     assert set(frame["method"]) == {"seq2seq"}
     assert frame["question"].to_list() == [
-        "May 3 mansanas si Anna at bumili pa siya ng 4. Ilan ang mayroon siya ngayon?",
+        "Naglakad si Anna ng 3 milya at saka 4 pa. Gaano kalayo ang lahat?",
         "Hanapin ang $x$ kung saan $x^2 = 9$ at $x > 0$.",
         "Ang lubid na 12 m ay hinati sa 4 bahagi. Gaano kahaba ang bawat isa sa mga ito?",
     ]
@@ -135,6 +135,26 @@ def test_a_language_of_the_set_is_the_sets_and_another_is_translated(
     said = verdict(made, record)
     assert said.result == "PASSED", [one.sentence() for one in said.blocking + said.warnings]
     assert "back translations" in {one.values for one in said.outcomes}
+
+
+@pytest.mark.parametrize(
+    ("units", "asked"),
+    [("symbols", "Anna walks X1 miles and then X2 more."), ("words", "Anna walks X1 and then X2")],
+)
+def test_the_study_says_what_of_a_unit_is_put_aside(
+    make_study: Make, untaught: Path, monkeypatch: pytest.MonkeyPatch, units: str, asked: str
+) -> None:
+    made = make_study(method="seq2seq", source=str(untaught), units=units)
+    seen: list[str] = []
+
+    def echo(texts: Any, *_: Any) -> list[list[str]]:
+        seen.extend(texts)
+        return [[text] for text in texts]
+
+    monkeypatch.setattr(made[1].translator(), "translate", echo)
+    questions = translate(made, "tl")[1]["question"].to_list()
+    assert questions == [en for en, _ in QUESTIONS]
+    assert [text.startswith(asked) for text in seen].count(True) == 2, "there and back"
 
 
 def test_a_translation_that_says_something_else_is_seen_on_the_way_back(

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from mitt_assets.costs.amounts import probes_per_trace, stages, traces_of
+from mitt_assets.costs.amounts import (
+    Stage,
+    probes_per_trace,
+    questions_to_translate,
+    stages,
+    traces_of,
+    translation_stages,
+)
 from mitt_assets.costs.plan import Terms, plan
 from mitt_assets.errors import ModelError, StudyError
 from mitt_assets.method.probing import ProbeForm, plan_branches
@@ -91,6 +98,43 @@ def test_a_study_without_recipes_trains_nothing() -> None:
     assert set(by_name(study(variants={"base": {}}))) == {"traces", "probes"}
 
 
+SEQ2SEQ = {"method": "seq2seq", "source": "a/translator", "beams": 3, "attempts": 2}
+
+
+def test_what_a_machine_translates_is_put_back_once() -> None:
+    brought = {"evaluation": ("en", "tl"), "training": ("en",)}
+    questions = questions_to_translate(study(), PROBLEMS, brought)
+    assert questions == {"tl": 4}
+    there, back = translation_stages(study(translation=SEQ2SEQ), questions, 20)
+    assert there == Stage("translations", 1, 2 * 4, 2 * 4 * 3 * 20, 2 * 4 * 20)
+    assert back == Stage("back-translations", 1, 4, 4 * 3 * 20, 4 * 20)
+    chat = {"method": "chat", "source": "a/chat", "tokens": 300, "prompt": "{target}: {text}"}
+    (_, back) = translation_stages(study(translation=chat), questions, 20)
+    assert back == Stage("back-translations", 1, 4, 4 * 300, 4 * (20 + 16))
+    assert translation_stages(study(translation=SEQ2SEQ), {}, 20) == []
+
+
+def test_what_the_set_or_a_person_translates_is_not_put_back(tmp_path: Path) -> None:
+    file = tmp_path / "own.jsonl"
+    assert translation_stages(study(translation={"file": str(file)}), {"tl": 4}, 20) == []
+    columns = {"languages": ["en"]}
+    rows = [{"question_en": f"What is {n} + 1?", "answer": n + 1} for n in range(3)]
+    problems = tmp_path / "problems.jsonl"
+    problems.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    settings = {"source": str(problems), "columns": columns}
+    traces = 3 * 5 * 2 * 2 * (4 + 1)
+    for translation, stages_due, texts, noted in (
+        ({"file": str(file)}, [], traces, False),
+        (SEQ2SEQ, ["translations", "back-translations"], traces + 2 * 3, False),
+        (SEQ2SEQ | {"file": str(file)}, ["translations", "back-translations"], traces + 6, True),
+    ):
+        bare = study(problems=settings, translation=translation, variants={"base": {}})
+        made = plan(bare, 10, Terms(tokens_per_second=1.0))
+        assert [stage.name for stage in made.stages[2:]] == stages_due
+        assert (made.texts, made.translations) == (texts, 3)
+        assert any("as if a machine made them" in note for note in made.notes) is noted
+
+
 def test_hours_follow_from_the_speed_that_is_given() -> None:
     made = plan(study(), 10, Terms(tokens_per_second=111.0))
     assert made.hours(made.stages[0]) == pytest.approx(120 / 3600)
@@ -117,6 +161,21 @@ def test_what_does_not_fit_is_said_with_what_would(
     assert "does not fit" not in mitt("study", "validate", "paper", "--plan", "--gpu-memory", "24")
 
 
+def test_every_recipe_of_the_paper_tunes_on_one_80_gb_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_hub(monkeypatch, tmp_path / "cache", None)
+    paper = load_study("paper")
+    largest = {}
+    for name, one in paper.variants.items():
+        alone = paper.model_copy(update={"variants": {"base": paper.variants["base"], name: one}})
+        largest[name] = max(model.tuning for model in plan(alone, 1, Terms()).models) / 10**9
+    packed = {largest.pop(name) for name in ("mitt", "own_prefix", "mitt_source")}
+    (whole,) = [gigabytes for gigabytes in largest.values() if gigabytes]
+    assert 20 < max(packed) < 27, "as a comment of the study says"
+    assert 45 < whole < 60
+
+
 def test_the_papers_plan_asks_nobody_and_fetches_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +189,12 @@ def test_the_papers_plan_asks_nobody_and_fetches_nothing(
             assert told["stages"][0]["requests"] == 17_280
             assert told["stages"][0]["generated"] == 17_280 * (10_000 + 1 + 512)
             assert told["hours"]["traces"] == pytest.approx(17_280 * 10_513 / 1e3 / 3600)
+            put_back = told["stages"][-1]
+            assert put_back["name"] == "back-translations"
+            # s1K is English: 200 into five languages; AIME 2025 lacks Vietnamese and Tagalog.
+            assert put_back["partitions"] == 5
+            assert put_back["requests"] == {"paper": 1_060, "mt-aime2024": 1_000}[name]
+            assert told["hours"]["back-translations"] == put_back["generated"] / 1e3 / 3600
             assert {one["slug"] for one in told["models"]} == {"qwen-7b", "llama-8b"}
             assert "problems" in told["unpinned"]
             assert not {"models.qwen-7b", "models.llama-8b", "encoder"} & set(told["unpinned"])

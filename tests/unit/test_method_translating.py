@@ -37,6 +37,15 @@ def test_only_what_lost_something_is_asked_for_again() -> None:
     assert ask.asked == [(0, ["Buy X1.", "Go."]), (1, ["Buy X1."])]
 
 
+def test_words_of_units_are_put_aside_where_it_is_asked() -> None:
+    ask = Scripted({"Walk X1.": [["Geh X1."]], "Walk X1 miles.": [["Geh X1 Meilen."]]})
+    texts = ["Walk 7 miles."]
+    words = translate_texts(texts, ask, attempts=1, by_sentence=False, unit_words=True)
+    assert words == [Translated("Geh 7 miles.")]
+    symbols = translate_texts(texts, ask, attempts=1, by_sentence=False)
+    assert symbols == [Translated("Geh 7 Meilen.")]
+
+
 def test_what_loses_something_every_time_is_returned_with_its_complaint() -> None:
     ask = Scripted({"Buy X1.": [["Kaufe."], ["Kaufe X1 X1."]], "Go.": [[""], []]})
     buy, go = translate_texts(["Buy 7 cm.", "Go."], ask, attempts=2, by_sentence=False)

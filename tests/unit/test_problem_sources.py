@@ -213,6 +213,16 @@ class TestFiles:
             ("p.csv", b"a,b\n1,2,3\n", ("line 2", "3 fields under 2 columns")),
             ("p.csv", b'a,b\n"1"x,2\n', ("line 2", "not CSV")),
             ("p.csv", b"question_en,answer,answer\na,1,2\n", ("line 1", "'answer' is there twice")),
+            (
+                "p.csv",
+                b'question_en,answer\na,1\n"b' + b",2\n" * 70_000,
+                ("a field of more than 131,072 characters", "close the double quote"),
+            ),
+            (
+                "p.jsonl",
+                b'{"question_en": "a", "answer": 1}\n{"answer": 2, "b": 0, "answer": 3}',
+                ("line 2", "field 'answer' is there twice", "remove the other"),
+            ),
             ("p.jsonl", b'{"a": ' + b"[" * 100_000, ("line 1", "not a line of JSON")),
             ("p.parquet", b"PAR1 no", ("not a readable parquet file",)),
             ("p.json", b"[]", (".jsonl, .csv, .parquet", "convert")),

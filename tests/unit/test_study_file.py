@@ -43,6 +43,11 @@ def test_a_file_is_found_beside_the_one_that_extends_it(
         ("name: mine\nextends: gone.yaml\n", "there is no study .*gone.yaml"),
         ("extends: organism\n", "name: required"),
         ("name: mine\nextends: organism\nprobs: {}\n", "probs: no such key"),
+        ('{"name": "mine", "extends": "organism", "name": "yours"}', "'name' is given twice"),
+        (
+            "name: mine\nextends: organism\nproblems: {language: it}\ntranslation: {units: words}",
+            "translation.units: words are known in English only, and the set is in it",
+        ),
     ],
 )
 def test_what_cannot_be_extended_is_said(tmp_path: Path, text: str, words: str) -> None:
@@ -72,4 +77,9 @@ def test_the_papers_settings_are_the_methods() -> None:
     assert recipe.cut.tokens is not None
     assert recipe.cut.tokens < 32
     assert set(recipe.prompt_languages) == set(paper.languages)
+    recipes = {name: one.recipe for name, one in paper.variants.items() if one.recipe}
+    short = {name for name, one in recipes.items() if one.cut.tokens is not None}
+    assert {name for name, one in recipes.items() if one.adapter.packed} == short
+    tuned = {str(one.adapter.model_dump(exclude={"packed"})) for one in recipes.values()}
+    assert len(tuned) == 1, "what is compared differs in its data alone"
     assert paper.statistics.comparisons[0] == ("mitt", "own_prefix")

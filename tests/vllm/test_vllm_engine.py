@@ -56,6 +56,10 @@ class TestVllm(EngineContract):
         # Each prefix ends within a block of 32, which is read again, and answers 3 tokens.
         assert computed[-1] < 962 + len(places) * (32 + 2 + 3) < afresh / 5
 
+    def test_vllm_says_which_attention_it_chose(self, ground: Ground) -> None:
+        said = ground.engine.describe()
+        assert (said["attention"], said["memory_share"]) == (["CPU_ATTN"], 0.1)
+
     @pytest.mark.parametrize("model", [BY_FAMILY["qwen2"]], indirect=True)
     def test_a_killed_process_is_replaced_and_nothing_is_lost(self, ground: Ground) -> None:
         engine = ground.engine
