@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 
 from mitt_assets.errors import StorageError
 from mitt_assets.home import Home, open_maker
@@ -19,6 +21,7 @@ from resources.services import StudyServices
 from tests.conftest import MINIATURE
 from tests.ui.postgres import postgres
 
+pytestmark = pytest.mark.xdist_group("at_once")
 MODELS = ("llama", "llama-long", "qwen", "qwen-long")
 TWELVE = """
 import multiprocessing as mp, sys
@@ -65,25 +68,37 @@ assert [process.exitcode for process in running] == [0] * 12, [p.exitcode for p 
 """
 
 
-@pytest.fixture
-def twelve(study_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of three languages and four models, everything above its traces made, no instance."""
-    study = study_file(
-        models={name: {"source": f"organism:{name}"} for name in MODELS},
-        problems={**MINIATURE["problems"], "evaluation": {"count": 1, "seed": 90}},  # type: ignore[dict-item]
-        generation={"samples": 1, "budget": 64, "answer_tokens": 8, "waits": 1},
-        variants={"base": {}},
-        statistics={"comparisons": []},
-    )
-    monkeypatch.setenv("MITT_STUDY", str(study))
-    maker = open_maker(None)
-    home = Home(maker.graph.study)
-    services = StudyServices(maker.graph.study, home.cache, "cpu")
-    for asset in ("problems", "translations", "base_model"):
-        for key in maker.graph.partitions(asset):
-            maker.gate.judge(maker.make(asset, key, services, "before").record, services)
-    assert not home.dagster.exists()
-    return study
+    folder = tmp_path_factory.mktemp("before")
+    study = {
+        **MINIATURE,
+        "models": {name: {"source": f"organism:{name}"} for name in MODELS},
+        "problems": {**MINIATURE["problems"], "evaluation": {"count": 1, "seed": 90}},  # type: ignore[dict-item]
+        "generation": {"samples": 1, "budget": 64, "answer_tokens": 8, "waits": 1},
+        "variants": {"base": {}},
+        "statistics": {"comparisons": []},
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MITT_HOME", str(folder / "home"))
+        maker = open_maker(str(folder / "study.yaml"))
+        home = Home(maker.graph.study)
+        services = StudyServices(maker.graph.study, home.cache, "cpu")
+        for asset in ("problems", "translations", "base_model"):
+            for key in maker.graph.partitions(asset):
+                maker.gate.judge(maker.make(asset, key, services, "before").record, services)
+        assert not home.dagster.exists()
+    return folder
+
+
+@pytest.fixture
+def twelve(before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The study, in a home of the test's own."""
+    shutil.copytree(before / "home", tmp_path / "home", symlinks=True)
+    monkeypatch.setenv("MITT_STUDY", str(before / "study.yaml"))
+    return before / "study.yaml"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
