@@ -4,6 +4,7 @@ Each file prints its ratios and exits with 1 if the two ways disagree. Times are
 one thread, so that other work on the machine counts less; run them with `OMP_NUM_THREADS=1`:
 
     python -m benchmarks.generation
+    python -m benchmarks.long_traces
     python -m benchmarks.probes
     python -m benchmarks.language_id
     python -m benchmarks.consistency

@@ -10,6 +10,7 @@ NAMES = (
     "language_id",
     "consistency",
     "generation",
+    "long_traces",
     "checks",
     "lineage",
     "audit",

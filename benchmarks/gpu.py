@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mitt_assets.method.requests import Branch, ProbeRequest, Request, Sampling
-from mitt_assets.study import Adapter, Vllm
+from mitt_assets.study import Vllm
 from resources.engines.base import ModelFiles, TraceEngine
 from resources.gpu import choose_device, describe_device, memory_peak
 
@@ -186,7 +186,13 @@ def probing(
     probe = probe_of(request, made.tokens)
     _, one = timed(lambda: engine.probe([probe]), device)
     rows = shape.batches[0]
-    _, many = timed(lambda: engine.probe([probe] * rows), device)
+    # A trace of its own to each row: an engine's prefix cache would read equal ones once.
+    draw, size = random.Random(2), shape.config["vocab_size"]
+    others = [
+        probe_of(one, tuple(draw.randrange(size) for _ in range(shape.trace)))
+        for one in asked(shape, rows, 0)
+    ]
+    _, many = timed(lambda: engine.probe(others), device)
     together = rows * shape.trace / speeds[rows]
     return [
         (f"generating a trace of {shape.trace:,} tokens, batch 1", f"{alone:,.1f} s"),
@@ -202,8 +208,13 @@ def probing(
 
 
 def training(shape: Shape, files: ModelFiles, device: str, folder: Path) -> list[tuple[str, str]]:
-    """One LoRA step; the second of two, the first being the library's warming up."""
+    """One LoRA step as study paper tunes; the second, for the first warms the library up."""
+    from mitt_assets.study_file import load_study
     from resources.tuning import TrainingRow, tune
+
+    recipe = load_study("paper").variants["mitt"].recipe
+    assert recipe is not None
+    settings = recipe.adapter.model_copy(update={"steps": 2, "batch": shape.rows})
 
     draw, size = random.Random(1), shape.config["vocab_size"]
     rows = [
@@ -217,7 +228,8 @@ def training(shape: Shape, files: ModelFiles, device: str, folder: Path) -> list
         moments.append(time.perf_counter())
 
     _forget_peak(device)
-    tune(files, rows, Adapter(steps=2, batch=shape.rows), folder, device=device, progress=step)
+    checkpointing = device != "cpu"
+    tune(files, rows, settings, folder, device=device, checkpointing=checkpointing, progress=step)
     return [
         (
             f"a LoRA step, {shape.rows} sequences of {shape.row:,} tokens",

@@ -18,6 +18,7 @@ from checks.suites import module_of
 from mitt_assets.graph import Graph, Step
 from mitt_assets.study import Study
 from mitt_assets.tables import TABLES
+from mitt_assets.ui_pages import REPORT_PAGE, trace_page_of, url_shown_now
 
 PLACES = {"problems": 1, "models": 2, "reports": 4, "lineage": 5}
 """Groups by their place in the chain."""
@@ -48,7 +49,11 @@ def described(graph: Graph, step: Step) -> dict[str, Any]:
         "kinds": kinds_of(step),
         "owners": owners_of(graph.study),
         "tags": {VARIANT_TAG: step.variant[:TAG_LENGTH]} if step.variant else {},
-        "metadata": {**_column_schema(step), **code_references(step)},
+        "metadata": {
+            **_column_schema(step),
+            **code_references(step),
+            **_pages(graph.study, step),
+        },
     }
 
 
@@ -115,6 +120,17 @@ def _column_dependencies(graph: Graph, step: Step, parent: str) -> list[dg.Table
         for one in step.inputs
         if graph.step(one.asset).table == table
     ]
+
+
+def _pages(study: Study, step: Step) -> dict[str, Any]:
+    """Links into this web interface; those of a materialisation may be of another day's."""
+    if step.group != "reports":
+        return {}
+    pages = {"report": REPORT_PAGE}
+    if step.table == "estimates":
+        pages["trace a number"] = trace_page_of(step.asset)
+    urls = {name: url_shown_now(study, page) for name, page in pages.items()}
+    return {name: dg.MetadataValue.url(url) for name, url in urls.items() if url}
 
 
 def _column_schema(step: Step) -> dict[str, Any]:

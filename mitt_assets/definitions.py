@@ -45,9 +45,9 @@ def build(graph: Graph | None = None) -> dg.Definitions:
         sensors=[
             automation_sensor(),
             reports_after_backfill(graph),
-            changed_files(maker, stale),
+            changed_files(maker, stale, find()),
         ],
-        resources={"gpu": GPUResource(study=str(find()), cache=str(home.cache))},
+        resources={"gpu": GPUResource(study=study, cache=home.cache)},
         executor=dg.in_process_executor,
     )
 

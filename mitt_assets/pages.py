@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from mitt_assets.errors import MissingInputError, MittError
 from mitt_assets.home import REPORT_ASSET, REPORT_FILE, open_maker
+from mitt_assets.study_file import load_study
 
 ADDRESS = "127.0.0.1"
 HEADERS = {
@@ -29,6 +30,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+KINDS = ("report", "trace")
 PLAIN, PAGE = "text/plain; charset=utf-8", "text/html; charset=utf-8"
 
 
@@ -40,14 +42,14 @@ def pages_server(study: Path, port: int) -> ThreadingHTTPServer:
 def page(study: Path, target: str) -> tuple[str, bytes]:
     """The type and the bytes of what a request names: ``/report/NAME`` or ``/trace/ASSET?where=``.
 
-    The study is read anew, so that a changed study file needs no restart. Raises MittError if there
-    is no such page, naming what is missing.
+    The study's name may stand before either. The study is read anew, so that a changed study file
+    needs no restart. Raises MittError if there is no such page, naming what is missing.
     """
     try:
         parts = urlsplit(target)
     except ValueError as error:
         raise MissingInputError(f"There is no page {target!r}: {error}.") from error
-    kind, _, name = unquote(parts.path).lstrip("/").partition("/")
+    kind, _, name = _of_this_study(study, unquote(parts.path).lstrip("/")).partition("/")
     if kind == "report" or not kind:
         return _report(study, name or REPORT_FILE)
     if kind == "trace":
@@ -56,6 +58,22 @@ def page(study: Path, target: str) -> tuple[str, bytes]:
         where = parse_qs(parts.query).get("where", [""])[0]
         return PAGE, trace_html(open_maker(str(study)), name, where).encode("utf-8")
     raise MissingInputError(f"There is no page {parts.path!r}; see /report/ and /trace/ASSET.")
+
+
+def _of_this_study(study: Path, path: str) -> str:
+    """The path without the study's name. Raises MissingInputError if it is another study's."""
+    first, _, rest = path.partition("/")
+    if rest.partition("/")[0] not in KINDS:
+        return path
+    own = load_study(study).name
+    if first == own:
+        return rest
+    if first in KINDS:
+        return path
+    raise MissingInputError(
+        f"This is a page of the study {first}, and the study shown here is {own}."
+        f" Open it from the web interface of {first}, which `mitt ui` shows."
+    )
 
 
 def _report(study: Path, name: str) -> tuple[str, bytes]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 HOST_TAG, PID_TAG = "mitt/host", "mitt/pid"
 """Tags of a run: the machine it is on, and its process there as ``process_name`` writes it."""
+PROC = Path("/proc")
 
 
 def own_tags() -> dict[str, str]:
@@ -17,9 +18,14 @@ def own_tags() -> dict[str, str]:
 
 
 def process_name(pid: int) -> str | None:
-    """A process by its number and the tick it began, since numbers are used again; None if gone."""
+    """A process by its number and the tick it began, since numbers are used again; None if gone.
+
+    Where there is no /proc, as on macOS, the number alone.
+    """
+    if not (PROC / "self" / "stat").exists():
+        return str(pid) if _is_there(pid) else None
     try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        status = (PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     after_name = status.rpartition(")")[2].split()
@@ -34,3 +40,13 @@ def is_gone(tags: Mapping[str, str]) -> bool:
     name = tags.get(PID_TAG, "")
     pid = name.partition(":")[0]
     return not (pid.isdigit() and process_name(int(pid)) == name)
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True

@@ -14,7 +14,10 @@ EVERY = 10
 
 @dataclass
 class RunLog:
-    """Writes a line of progress every ``every`` seconds, and one when a piece of work is done."""
+    """Writes a line of progress every ``every`` seconds, and one when a piece of work is done.
+
+    What is waited for is written when it begins, and again after that time.
+    """
 
     write: Callable[[str], None]
     every: float = EVERY
@@ -23,17 +26,27 @@ class RunLog:
     _first: Beat | None = None
     _began: float = 0.0
     _written: float = field(default=0.0)
+    _awaited: str = ""
+    _said: float = 0.0
 
     def hear(self, beat: Beat) -> None:
         """Take a sign of progress."""
         now = self.clock()
-        if beat.doing != self._doing or self._first is None:
+        if beat.total == 0:
+            self._hear_wait(beat, now)
+        elif beat.doing != self._doing or self._first is None:
             # What was there before, such as shards of an earlier run, says nothing about speed.
             self._doing, self._first, self._began, self._written = beat.doing, beat, now, now
             self.write(f"{beat.doing}: {beat.done:,} of {beat.total:,} so far")
         elif now - self._written >= self.every or beat.done == beat.total:
             self._written = now
             self.write(line(self._first, beat, now - self._began))
+
+    def _hear_wait(self, beat: Beat, now: float) -> None:
+        """Many may wait for the same thing at once, each saying so."""
+        if beat.doing != self._awaited or now - self._said >= self.every:
+            self._awaited, self._said = beat.doing, now
+            self.write(f"{beat.doing}; {beat.note}" if beat.note else beat.doing)
 
 
 def line(first: Beat, beat: Beat, seconds: float) -> str:

@@ -2,7 +2,8 @@
 
 Browsers open no file from a page of the network, so a small server beside the web interface shows
 them; ``MITT_PAGES`` is its address. Links are kept in the event log for good, so a run that does
-not know the server, such as one of ``mitt run``, takes the address the home was last shown at.
+not know the server, such as one of ``mitt run``, takes the address the home was last shown at. Each
+begins with the study's name: who shows another study there says so.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from mitt_assets.materialise import Maker
+    from mitt_assets.study import Study
 
 ADDRESS_VARIABLE = "MITT_PAGES"
 ADDRESS_FILE = "pages"
@@ -34,7 +36,13 @@ NUMBERS_SHOWN = 200
 
 def page_url(home: Home, relative: str) -> str:
     """The address of a page, such as ``report/report.html`` or ``trace/reports/scaling``."""
-    return f"{_address(home).rstrip('/')}/{quote(relative)}"
+    return _url(_address(home), home.study, relative)
+
+
+def url_shown_now(study: Study, relative: str) -> str | None:
+    """The page's address in the web interface that is running; None in other processes."""
+    told_here = os.environ.get(ADDRESS_VARIABLE)
+    return _url(told_here, study, relative) if told_here else None
 
 
 def remember_address(home: Home, address: str) -> None:
@@ -72,6 +80,10 @@ def _address(home: Home) -> str:
         return told_here
     noted = home.dagster / ADDRESS_FILE
     return noted.read_text(encoding="utf-8") if noted.is_file() else DEFAULT_ADDRESS
+
+
+def _url(address: str, study: Study, relative: str) -> str:
+    return f"{address.rstrip('/')}/{quote(f'{study.name}/{relative}')}"
 
 
 def _matching(frame: pl.DataFrame, where: Mapping[str, str]) -> pl.DataFrame:

@@ -75,7 +75,10 @@ class Markdown(str):
 
 @dataclass(frozen=True)
 class Beat:
-    """A sign of progress: how much of what is done, tokens so far, and what else to see."""
+    """A sign of progress: how much of what is done, tokens so far, and what else to see.
+
+    ``total`` is 0 where nothing is computed yet: ``doing`` says what is waited for.
+    """
 
     doing: str
     done: int
@@ -186,6 +189,10 @@ class Work:
     def beat(self, doing: str, done: int, total: int, tokens: int = 0, note: str = "") -> None:
         """Report progress."""
         self.report(Beat(doing, done, total, tokens, note))
+
+    def waiting(self, what: str, note: str = "") -> None:
+        """Report that nothing is computed until ``what``; ``note`` says why."""
+        self.beat(f"waiting for {what}", 0, 0, note=note)
 
     def in_shards(
         self,

@@ -1,6 +1,6 @@
 """The GPU as Dagster sees it: it makes the gateways for a run and frees the device afterwards."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: Dagster reads which fields are dependencies.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,18 +11,19 @@ import dagster as dg
 from pydantic import Field
 
 from mitt_assets.processes import own_tags
-from mitt_assets.study_file import load_study
+from mitt_assets.study import Study
 from resources.services import StudyServices
 
 
 class GPUResource(dg.ConfigurableResource):
     """Chooses device, arithmetic, attention and memory share; ``resources.compute`` says how.
 
-    Steps that use the device hold the pool ``gpu``.
+    Steps that use the device hold the pool ``gpu``. The study and its folder for file digests are
+    no settings of a run: another study's models would be recorded under this one.
     """
 
-    study: str = Field(description="Name or path of the study; set by the code location.")
-    cache: str = Field(description="Folder for file digests; set by the code location.")
+    study: dg.ResourceDependency[Study]
+    cache: dg.ResourceDependency[Path]
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="Where models compute; auto takes the study's choice."
     )
@@ -36,9 +37,7 @@ class GPUResource(dg.ConfigurableResource):
         if context.run is not None and context.instance is not None:
             context.instance.add_run_tags(context.run.run_id, own_tags())
         services = StudyServices(
-            load_study(self.study),
-            Path(self.cache),
-            device=None if self.device == "auto" else self.device,
+            self.study, self.cache, device=None if self.device == "auto" else self.device
         )
         try:
             yield services

@@ -142,6 +142,7 @@ def _asked(
     """What the hub answers; its refusals in words."""
     from huggingface_hub.errors import (
         GatedRepoError,
+        HFValidationError,
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
@@ -154,6 +155,12 @@ def _asked(
         return ask()
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as problem:
         raise _absent(kind, source, revision, place, str(problem)) from problem
+    except HFValidationError as problem:
+        said = (
+            f"{what} has no id of the hub ({_first_line(problem)}): write owner/name, or give the"
+            f" path of a {_OWN[kind]}"
+        )
+        raise _ERRORS[kind](said) from problem
     except GatedRepoError as problem:
         said = (
             f"{what} is gated: accept its terms at {page}, then log in with `hf auth login` as the"

@@ -76,11 +76,15 @@ def weight_bytes(count: int, dtype: str) -> int:
 
 
 def available(device: str) -> int | None:
-    """Free bytes of a device; on the CPU what system and container leave; None if untold."""
+    """Free bytes of a device; on the CPU what system and container leave; None if untold.
+
+    What torch keeps of freed tensors counts as taken for the driver, and is free for this process.
+    """
     if device != "cpu":
         import torch
 
-        return int(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     told = [_meminfo(), _container()]
     return min((one for one in told if one is not None), default=None)
 

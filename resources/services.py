@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mitt_assets.errors import StudyError
 from mitt_assets.study import Study
 from resources.compute import AUTO, Choice
-from resources.gpu import choice_here, choose_device
+from resources.gpu import choice_here, choose_device, release
 
 if TYPE_CHECKING:
     from resources.encoders import SentenceEncoder
@@ -62,7 +62,7 @@ class StudyServices:
 
             rank = _largest_rank(self.study)
             return VllmEngine(
-                self.choice.device, settings.vllm, rank, memory_share=self.choice.memory_share
+                self.choice.device, settings.vllm, rank, memory_share=self._memory_share
             )
         from resources.engines.transformers_engine import TransformersEngine
 
@@ -70,10 +70,17 @@ class StudyServices:
             self.choice.device, settings.probe_method, attention=self.choice.attention
         )
 
+    def _memory_share(self) -> float:
+        """What vLLM may take when it starts: by then other things may lie on the device."""
+        return choice_here(self.study.engine, self._wanted).memory_share
+
     def free_device(self) -> None:
         """Make room on the device for training: vLLM keeps most of its memory while it runs."""
-        if self._engine is not None and self.device() != "cpu":
+        if self.device() == "cpu":
+            return
+        if self._engine is not None:
             self._engine.close()
+        release(self.device())
 
     def model_files(self, slug: str) -> ModelFiles:
         """The files of a model of the study, and the arithmetic chosen for it."""

@@ -17,6 +17,7 @@ from mitt_assets.assets.models import MANIFEST
 from mitt_assets.assets.training import CARD_FILE, LOSS_FILE, card_facts, training_rows
 from mitt_assets.method.model_card import adapter_card
 from resources.adapters import Effect, measure_effect
+from resources.gpu import release
 from resources.tuning import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
@@ -223,14 +224,17 @@ def _effect(subject: Subject) -> Effect:
     """Base and adapter run on the sequences the adapter was trained on."""
     sequences = training_rows(_training_set(subject))
     services = subject.services
+    services.free_device()
     with TemporaryDirectory() as name:
         folder = Path(name)
         for file in subject.record.files:
             (folder / Path(file).name).write_bytes(subject.file(file))
-        return measure_effect(
+        effect = measure_effect(
             services.model_files(subject.own["model"]),
             folder,
             sequences,
             recipe_of(subject).adapter,
             services.device(),
         )
+    release(services.device())
+    return effect

@@ -63,6 +63,7 @@ def _base_first(study: Study) -> list[str]:
 
 def _shared(study: Study) -> list[Step]:
     machine = MACHINE if study.translation.method != "parallel" else ()
+    chat = engine_settings(study, "translator") if study.translation.method == "chat" else ()
     translator = (Input("translator", "translator"),) if machine else ()
     return [
         *_translator(study),
@@ -90,7 +91,7 @@ def _shared(study: Study) -> list[Step]:
                 *machine,
             ),
             (Input("problems", "problems"), *translator),
-            settings=(*SPLITS, *(f"translation.{key}" for key in study.translation.read)),
+            settings=(*SPLITS, *(f"translation.{key}" for key in study.translation.read), *chat),
             table="translations",
             outside=translations.files_of,
             gpu=bool(machine),

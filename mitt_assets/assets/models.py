@@ -14,7 +14,7 @@ from resources.engines.serving import check_folder, check_vocabulary
 from resources.services import needs_weights
 
 if TYPE_CHECKING:
-    from resources.engines.base import ModelFiles
+    from resources.engines.base import ModelFiles, TraceEngine
 
 MANIFEST = "manifest.json"
 
@@ -87,15 +87,11 @@ def make_translator(work: Work) -> Product:
     )
 
 
-def verified_translator(work: Work) -> Mapping[str, str]:
-    """The translating model's files by digest.
-
-    Raises IntegrityError if they are not those in the manifest.
-    """
+def verified_translator(work: Work) -> None:
+    """Raises IntegrityError if the translating model's files are not those in the manifest."""
     manifest = json.loads(work.file("translator", MANIFEST))
     files = work.services.translator_files().files
     _same_files(manifest["files"], files, "the translator", "translator")
-    return files
 
 
 def verified_encoder(work: Work) -> None:
@@ -108,6 +104,15 @@ def verified_encoder(work: Work) -> None:
 def adapter_folder(work: Work) -> Path | None:
     """The adapter of this partition's variant, if it has one."""
     return work.folder("adapter") if work.has("adapter") else None
+
+
+def loaded_engine(work: Work, model: ModelFiles) -> TraceEngine:
+    """The study's engine with this partition's model and adapter; who watches hears of the wait."""
+    engine = work.services.engine()
+    engine.tell_waits(work.waiting)
+    work.waiting(f"{model.slug} to load")
+    engine.load(model, adapter_folder(work))
+    return engine
 
 
 def _same_files(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mitt_assets.assets.measured import Measured
-from mitt_assets.assets.models import adapter_folder, verified_model
+from mitt_assets.assets.models import loaded_engine, verified_model
 from mitt_assets.method.probing import (
     PlannedProbe,
     ProbeForm,
@@ -34,8 +34,7 @@ def make_probes(work: Work) -> Product:
     """Read an answer at every checkpoint, at each end of thinking and at the end of every trace."""
     model = verified_model(work)
     tokenizer = work.services.tokenizer(model)
-    engine = work.services.engine()
-    engine.load(model, adapter_folder(work))
+    engine = loaded_engine(work, model)
     measured = Measured(work, engine.memory_peak)
     questions = {
         row["translation_id"]: row for row in work.table("translations").iter_rows(named=True)

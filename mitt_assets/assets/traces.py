@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mitt_assets.assets.measured import Measured
-from mitt_assets.assets.models import adapter_folder, verified_model
+from mitt_assets.assets.models import loaded_engine, verified_model
 from mitt_assets.errors import MissingInputError
 from mitt_assets.method.forcing import ForcedTrace, ForcingSettings, Prompt, force_budget
 from mitt_assets.method.identity import request_id, seed_of
@@ -49,8 +49,7 @@ def generate(work: Work, asks: Sequence[Ask], waits: int, purpose: str) -> Produ
     """Traces for ``asks`` under the partition's model and adapter."""
     model = verified_model(work)
     tokenizer = work.services.tokenizer(model)
-    engine = work.services.engine()
-    engine.load(model, adapter_folder(work))
+    engine = loaded_engine(work, model)
     measured = Measured(work, engine.memory_peak)
 
     def compute(shard: Sequence[Ask], tick: Tick) -> pl.DataFrame:

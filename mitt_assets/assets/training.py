@@ -223,6 +223,7 @@ def _memory(work: Work, model: ModelFiles, frame: pl.DataFrame) -> MemoryPlan:
 
 def _tuned(work: Work, model: ModelFiles, frame: pl.DataFrame, folder: Path) -> TuningResult:
     """Train into ``folder``; the loss is told at every step, and drawn now and then."""
+    from resources.gpu import release
     from resources.tuning import tune
 
     device, drawn = work.services.device(), time.monotonic()
@@ -235,7 +236,8 @@ def _tuned(work: Work, model: ModelFiles, frame: pl.DataFrame, folder: Path) -> 
             _draw(picture, losses, steps, f"{work.variant}, {model.slug}")
             drawn = time.monotonic()
 
-    return tune(
+    work.waiting(f"{model.slug} to load")
+    result = tune(
         model,
         training_rows(frame),
         recipe_of(work).adapter,
@@ -245,6 +247,8 @@ def _tuned(work: Work, model: ModelFiles, frame: pl.DataFrame, folder: Path) -> 
         shards=work.shards,
         progress=progress,
     )
+    release(device)  # what training held is an engine's again, which may be another process
+    return result
 
 
 def _draw(path: Path, losses: Sequence[float], steps: int, title: str) -> None:

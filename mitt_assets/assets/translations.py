@@ -162,8 +162,11 @@ def _by_machine(work: Work, waiting: Sequence[Row], product: Product) -> None:
             f" set nor in {settings.file}, the first of them problem {waiting[0]['problem_id']};"
             " add them to the file, or set translation.method to seq2seq or chat"
         )
-    files = verified_translator(work)
+    verified_translator(work)
     translator = work.services.translator()
+    if settings.method == "chat":
+        work.services.engine().tell_waits(work.waiting)
+    work.waiting("the translator to load")
     originals = dict(work.table("problems").select("problem_id", "question").iter_rows())
 
     def compute(shard: Sequence[Row], tick: Tick) -> pl.DataFrame:
@@ -176,7 +179,7 @@ def _by_machine(work: Work, waiting: Sequence[Row], product: Product) -> None:
         waiting, made.select("question", "back_translation").iter_rows(), strict=True
     ):
         row.update(question=question, back_translation=back)
-    product.materials.update(files)
+    product.materials.update(translator.materials())
     product.parameters["translator"] = translator.describe()
 
 

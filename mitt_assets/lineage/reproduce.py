@@ -22,12 +22,13 @@ from mitt_assets.graph import Graph
 from mitt_assets.lineage import environment
 from mitt_assets.lineage.canonical import JSON
 from mitt_assets.lineage.row_diff import compare_rows
+from mitt_assets.lineage.rows import table_of
 from mitt_assets.lineage.staleness import LEFT_OUT, Key, Reason, study_differences
 from mitt_assets.lineage.statement import Record, label
 from mitt_assets.lineage.store import TABLE, Store
 from mitt_assets.materialise import Made, Maker, code_of
 from mitt_assets.study import Study
-from mitt_assets.tables import TABLES, Table
+from mitt_assets.tables import TABLES, TRACES, Table
 from mitt_assets.work import Services
 from resources.storage import Storage
 
@@ -224,6 +225,10 @@ def row_differences(was: pl.DataFrame, now: pl.DataFrame, asset: str) -> Iterato
         return
     found = compare_rows(asset, was, now)
     yield f"{found.changed} of {was.height} rows differ"
+    if table_of(asset) is TRACES and was.height:
+        # What can be said of an engine whose bytes do not repeat.
+        equal = was.height - found.changed - found.removed
+        yield f"{equal / was.height:.1%} of the traces are equal"
     if found.removed or found.added:
         yield f"{found.removed} rows are gone, {found.added} are new"
     if found.columns:

@@ -33,8 +33,9 @@ _DRAWING = re.compile(
 _COMMAND = re.compile(r"\\[A-Za-z]+(?:\s*\{[^{}]*\})*")
 
 # Symbols of units, which all our languages write alike. The inch is told from the word "in" by its
-# power. A symbol without a number is one only if it can be nothing else.
-_END = r"(?!['’]?\w)"
+# power. A symbol without a number is one only if it can be nothing else, and none begins an
+# abbreviation ("$x$ s.t. $x > 2$").
+_END = r"(?!['’]?\w|\.[^\W\d_])"
 _POWER = r"(?:[²³]|\^\{?-?\d\}?)"
 _SIGN = r"(?:°\s?[CF]|[%‰°′″€£¥¢])"
 _SYMBOL = (

@@ -43,7 +43,7 @@ def evaluate_reasoner(folder: Path, *, problems: int, threads: int = 1) -> dict[
     settings = recipe().development
     model = AutoModelForCausalLM.from_pretrained(str(folder), attn_implementation="eager")
     sampler = Sampler(
-        model.eval(),  # type: ignore[no-untyped-call]
+        model.eval(),
         PreTrainedTokenizerFast.from_pretrained(str(folder)),
         settings["temperature"],
         settings["top_p"],

@@ -32,5 +32,5 @@ def new_model(shape: str, tokenizer: "PreTrainedTokenizerFast", seed: int) -> "P
     )
     torch.manual_seed(seed)
     if shape == "llama":
-        return LlamaForCausalLM(LlamaConfig(**settings))  # type: ignore[no-untyped-call]
-    return Qwen2ForCausalLM(Qwen2Config(**settings))  # type: ignore[no-untyped-call]
+        return LlamaForCausalLM(LlamaConfig(**settings))
+    return Qwen2ForCausalLM(Qwen2Config(**settings))

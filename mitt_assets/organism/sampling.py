@@ -29,7 +29,7 @@ class Sampler:
         import torch
 
         generator = torch.Generator().manual_seed(seed)
-        stop_id: int = self.tokenizer.convert_tokens_to_ids(stop)  # type: ignore[assignment]
+        stop_id: int = self.tokenizer.convert_tokens_to_ids(stop)
         finished = [list(start) for start in starts]
         alive = list(range(len(starts)))
         ids, mask = self._left_padded(starts)
@@ -91,7 +91,7 @@ def forced_replies(
 
     A reply that never ended its thought is left as it is.
     """
-    end: int = sampler.tokenizer.convert_tokens_to_ids(END_THINK)  # type: ignore[assignment]
+    end: int = sampler.tokenizer.convert_tokens_to_ids(END_THINK)
     rows = [row for row, reply in enumerate(replies) if end in reply]
     starts = [
         replies[row][: replies[row].index(end)] + sampler.tokenizer(wait[row])["input_ids"]

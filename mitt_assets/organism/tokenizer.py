@@ -38,7 +38,7 @@ def train_tokenizer() -> "PreTrainedTokenizerFast":
     """Train the tokenizer on the recipe's mixture; seconds, and the same bytes every time."""
     from transformers import PreTrainedTokenizerFast
 
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=_with_numbers(_train_bpe()),
         bos_token=BOS,
         eos_token=EOS,

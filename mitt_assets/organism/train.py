@@ -139,7 +139,7 @@ def _run(
             recent.clear()
         if progress is not None:
             progress(min(seen, budget), budget, loss.item())
-    model.eval()  # type: ignore[no-untyped-call]
+    model.eval()
     return curve, seen
 
 

@@ -125,7 +125,8 @@ class Display:
         beat, seconds = worker.beat, time.monotonic() - worker.since
         if beat is None:
             return Text(f"{worker.number}"), Text(label(*worker.task)), Text(_clock(seconds))
-        said = f"{beat.doing} {beat.done}/{beat.total}{', ' if beat.note else ''}{beat.note}"
+        done = f" {beat.done}/{beat.total}" if beat.total else ""
+        said = f"{beat.doing}{done}{', ' if beat.note else ''}{beat.note}"
         speed = f", {beat.tokens / seconds:,.0f} tokens/s" if beat.tokens and seconds > 1 else ""
         return Text(f"{worker.number}"), Text(label(*worker.task)), Text(said + speed)
 

@@ -5,9 +5,11 @@ The event log keeps it for good, once for every partition and run.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster_shared.serdes import serialize_value
 
 from mitt_assets import partitions
 from mitt_assets.asset_specs import column_lineage
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     from mitt_assets.reporting.panels import Panel
 
 MOST = 20_000
-"""Bytes of metadata that one materialisation may cost; each part below is bounded for it."""
+"""Bytes of metadata that one materialisation may cost."""
+SAID = 500
+"""Of these, what it may cost to say what was left out."""
+ROWS, CHART, LEFT_OUT = "some rows", "chart", "left out"
 INPUTS = 1_500
 """Characters of the list of inputs."""
 LOSS_FILE = "loss.json"
@@ -38,7 +43,7 @@ def metadata_of(graph: Graph, home: Home, store: Store, made: Made) -> dict[str,
     """What the web interface shows beside a materialisation."""
     record, step = made.record, graph.step(made.record.asset)
     own = partitions.parse(step.dimensions, record.partition)
-    return {
+    found = {
         **_told(made),
         **numbers(graph.study, step, own, made.frame),
         **_rows(step, made),
@@ -50,6 +55,26 @@ def metadata_of(graph: Graph, home: Home, store: Store, made: Made) -> dict[str,
         "inputs": _inputs(record),
         **column_lineage(graph, step),
     }
+    return _bounded(found, made.metadata.keys())
+
+
+def _bounded(found: dict[str, Any], told: Collection[str]) -> dict[str, Any]:
+    """``found`` in at most ``MOST`` bytes; what does not fit is named instead.
+
+    Rows go first, then the chart, then what the step itself said (``told``), the longest first.
+    """
+    as_kept: Mapping[str, Any] = dg.AssetMaterialization("any", metadata=found).metadata
+    sizes = {name: len(serialize_value({name: value})) for name, value in as_kept.items()}
+    longest = sorted(set(told) & sizes.keys(), key=lambda name: -sizes[name])
+    gone: list[str] = []
+    for name in (ROWS, CHART, *longest):
+        if sum(sizes.values()) <= MOST - SAID:
+            break
+        if sizes.pop(name, 0):
+            gone.append(name)
+    said = f"{', '.join(gone)}: with that it would be more than {MOST:,} bytes"
+    kept = {name: value for name, value in found.items() if name in sizes}
+    return {**kept, **({LEFT_OUT: said[-SAID // 2 :]} if gone else {})}
 
 
 def _told(made: Made) -> dict[str, Any]:
@@ -68,7 +93,7 @@ def _rows(step: Step, made: Made) -> dict[str, Any]:
     return {
         # Dagster knows this name: it is plotted, and shown beside the asset in the graph.
         "dagster/row_count": made.frame.height,
-        **({"some rows": dg.MetadataValue.table(rows)} if rows else {}),
+        **({ROWS: dg.MetadataValue.table(rows)} if rows else {}),
     }
 
 
@@ -87,7 +112,7 @@ def _chart(panel: Panel | None) -> dict[str, Any]:
 
     if panel is None:
         return {}
-    return {"chart": dg.MetadataValue.md(markdown_picture(picture([panel]), panel.title))}
+    return {CHART: dg.MetadataValue.md(markdown_picture(picture([panel]), panel.title))}
 
 
 def _links(home: Home, step: Step) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from mitt_assets.method.requests import Continuation, ProbeRequest, Request, Sam
 Progress = Callable[[int, int], None]
 """Called with (requests finished, tokens computed) since the call began."""
 
+Waits = Callable[[str, str], None]
+"""Called with what is waited for, and why; by one thread at a time, as Progress is."""
+
 
 @dataclass(frozen=True)
 class ModelFiles:
@@ -28,6 +31,9 @@ class ModelFiles:
 
 class TraceEngine(ABC):
     """Generates token ids under one model and at most one adapter at a time."""
+
+    def tell_waits(self, hear: Waits) -> None:  # noqa: B027
+        """From now on ``hear`` of what is waited for in calls; most engines wait for nothing."""
 
     @abstractmethod
     def load(self, model: ModelFiles, adapter: Path | None) -> None:

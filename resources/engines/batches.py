@@ -39,13 +39,19 @@ class Counter:
         self.progress = progress
         self.finished = 0
         self.tokens = 0
+        self._most = 0
 
     def __call__(self, finished: int, tokens: int) -> None:
         """Add what was done since the last call."""
         self.finished += finished
         self.tokens += tokens
+        self._most = max(self._most, self.finished)
         if self.progress is not None:
-            self.progress(self.finished, self.tokens)
+            self.progress(self._most, self.tokens)
+
+    def undo(self, finished: int) -> None:
+        """Only ``finished`` requests are: what was finished since is lost, and not told back."""
+        self.finished = finished
 
 
 def check_requests(requests: Sequence[Request], limits: Limits) -> None:
@@ -69,16 +75,17 @@ def check_probes(requests: Sequence[ProbeRequest], limits: Limits) -> None:
 
 def as_requests(requests: Sequence[ProbeRequest]) -> list[Request]:
     """Each branch as a request of its own, in order: the prefix run afresh."""
-    return [
-        Request(
-            request.prompt + request.trace[: branch.position] + branch.suffix,
-            seed=0,
-            max_tokens=request.max_tokens,
-            stop=request.stop,
-        )
-        for request in requests
-        for branch in request.branches
-    ]
+    return [as_request(request, branch) for request in requests for branch in request.branches]
+
+
+def as_request(request: ProbeRequest, branch: Branch) -> Request:
+    """One branch as a request of its own. All those of a long trace are many times its tokens."""
+    return Request(
+        request.prompt + request.trace[: branch.position] + branch.suffix,
+        seed=0,
+        max_tokens=request.max_tokens,
+        stop=request.stop,
+    )
 
 
 def extent(request: ProbeRequest) -> int:
@@ -106,23 +113,29 @@ def columns_that_fit(config: Any, dtype: str, device: str) -> int | None:
         return None
     import torch
 
+    from resources.memory import available
+
     text = config.get_text_config()
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     column = 2 * text.num_hidden_layers * heads * width * getattr(torch, dtype).itemsize
-    free, _ = torch.cuda.mem_get_info(device)
-    return int(free * _MEMORY_SHARE) // column
+    return int((available(device) or 0) * _MEMORY_SHARE) // column
 
 
 def halving(
-    asked: Sequence[Asked], work: Callable[[Sequence[Asked]], list[Made]], note: Callable[[], None]
+    asked: Sequence[Asked],
+    work: Callable[[Sequence[Asked]], list[Made]],
+    counted: Counter,
+    note: Callable[[], None],
 ) -> list[Made]:
     """``work(asked)``, in two halves (and so on) where the device's memory does not suffice.
 
-    ``note`` is called at each halving. Raises ModelError if a single request does not fit.
+    ``note`` is called at each halving; ``counted`` is what ``work`` counts with. Raises ModelError
+    if a single request does not fit.
     """
     import torch
 
+    before = counted.finished
     try:
         with torch.inference_mode():
             return work(asked)
@@ -134,11 +147,12 @@ def halving(
             ) from problem
     # Out of the except block: its traceback would keep the failed batch's tensors alive.
     note()
+    counted.undo(before)
     torch.cuda.empty_cache()
     middle = len(asked) // 2
     return [
-        *halving(asked[:middle], work, note),
-        *halving(asked[middle:], work, note),
+        *halving(asked[:middle], work, counted, note),
+        *halving(asked[middle:], work, counted, note),
     ]
 
 

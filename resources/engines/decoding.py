@@ -125,7 +125,7 @@ def _next_logits(model: Any, rows: LiveRows, cache: GrowingCache, step: int) -> 
 def read_prompts(
     model: Any, prompts: Sequence[Sequence[int]], device: str, more: int
 ) -> tuple[GrowingCache, int]:
-    """A cache that holds ``prompts`` from column 0 on, and its columns; ``more`` will follow.
+    """A cache that holds ``prompts`` from column 0 on, and its columns; up to ``more`` will follow.
 
     Rows are read in groups of similar size (the caller sorts by length) without a mask: padding is
     on the right, where causal attention never looks.
@@ -133,7 +133,10 @@ def read_prompts(
     lengths = [len(p) for p in prompts]
     columns = max(lengths)
     cache = GrowingCache(
-        model.config.num_hidden_layers, len(prompts), columns + min(more, _SPARE_COLUMNS)
+        model.config.num_hidden_layers,
+        len(prompts),
+        columns + min(more, _SPARE_COLUMNS),
+        columns + more,
     )
     for rows in within(lengths, _READ_TOKENS[device == "cpu"]):
         tokens = padded(prompts[rows], 0, device)

@@ -26,10 +26,11 @@ class GrowingLayer:
     is_sliding = False
     is_initialized = True
 
-    def __init__(self, batch: int, capacity: int) -> None:
-        """Room for ``batch`` rows and, to begin with, ``capacity`` columns."""
+    def __init__(self, batch: int, capacity: int, most: int) -> None:
+        """Room for ``batch`` rows and, to begin with, ``capacity`` of at most ``most`` columns."""
         self.batch = batch
         self.capacity = capacity
+        self.most = most
         self.rows = slice(0, batch)
         self.length = 0
         self.keys: torch.Tensor | None = None
@@ -47,11 +48,12 @@ class GrowingLayer:
         return self.keys[self.rows, :, : self.length], self.values[self.rows, :, : self.length]
 
     def _room(self, buffer: torch.Tensor | None, new: torch.Tensor, used: int) -> torch.Tensor:
-        """``buffer`` itself if the new columns fit, else one half as large again."""
+        """``buffer`` itself if the new columns fit, else one half as large again, or the last."""
         if buffer is not None and buffer.shape[2] >= self.length:
             return buffer
         if self.length > self.capacity:
-            self.capacity = max(self.length, self.capacity + self.capacity // 2)
+            half_more = self.capacity + self.capacity // 2
+            self.capacity = max(self.length, min(self.most, half_more))
         _, heads, _, width = new.shape
         # Zeros, not empty: a masked column still meets a weight of 0, and 0 x NaN is NaN.
         grown = new.new_zeros((self.batch, heads, self.capacity, width))
@@ -86,13 +88,13 @@ def _library_layer() -> type[GrowingLayer]:
 class GrowingCache:
     """All layers of one batch, and the ``library`` object that a model's forward takes."""
 
-    def __init__(self, layers: int, batch: int, capacity: int) -> None:
-        """Nothing is allocated before the first write."""
+    def __init__(self, layers: int, batch: int, capacity: int, most: int) -> None:
+        """Nothing is allocated before the first write; ``most`` columns will be in use at most."""
         from transformers import Cache
 
         kind = _library_layer()
-        self.layers: list[GrowingLayer] = [kind(batch, capacity) for _ in range(layers)]
-        self.library: Cache = Cache(layers=[*self.layers])  # type: ignore[list-item]
+        self.layers: list[GrowingLayer] = [kind(batch, capacity, most) for _ in range(layers)]
+        self.library: Cache = Cache(layers=[*self.layers])
 
     @property
     def length(self) -> int:

@@ -39,7 +39,7 @@ def load_base(model: ModelFiles, device: str, attention: str) -> PreTrainedModel
     read_config(model)
     check_dtype(device, model.dtype, f"models.{model.slug}.dtype")
     check_memory(model, device)
-    disable_progress_bar()  # type: ignore[no-untyped-call]
+    disable_progress_bar()
     reader: Any = AutoModelForCausalLM  # its type says nothing of output_loading_info
     try:
         loaded, told = reader.from_pretrained(
@@ -99,7 +99,7 @@ def check_adapter(folder: Path, model: ModelFiles) -> int:
     from transformers import AutoModelForCausalLM
 
     with torch.device("meta"):
-        base = AutoModelForCausalLM.from_config(read_config(model))  # type: ignore[no-untyped-call]
+        base = AutoModelForCausalLM.from_config(read_config(model))
     return int(_fitted(base, folder, model).peft_config["default"].r)
 
 

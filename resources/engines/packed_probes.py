@@ -82,7 +82,7 @@ def answer_together(
     Each request has at least one branch; each branch a suffix and at least one token before it.
     """
     read = [_longest_prefix(request) for request in requests]
-    cache, _ = read_prompts(model, read, device, 0)
+    cache, _ = read_prompts(model, read, device, max(map(_answer_columns, requests)))
     count(0, sum(map(len, read)))
     answers: list[list[tuple[int, ...]]] = [[()] * len(r.branches) for r in requests]
     order = [_latest_first(r.branches) for r in requests]
@@ -111,6 +111,12 @@ def _columns(requests: Sequence[ProbeRequest], branches: list[list[Branch]]) -> 
     """Columns of the trace that any branch of the pack sees."""
     rows = zip(requests, branches, strict=True)
     return max(len(request.prompt) + row[0].position for request, row in rows)
+
+
+def _answer_columns(request: ProbeRequest) -> int:
+    """Columns behind the trace that the suffixes and answers of one pack fill at most."""
+    suffix = max(len(branch.suffix) for branch in request.branches)
+    return min(PACK, len(request.branches)) * (suffix + request.max_tokens)
 
 
 def _longest_prefix(request: ProbeRequest) -> tuple[int, ...]:

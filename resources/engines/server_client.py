@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from mitt_assets.errors import ModelError
+from mitt_assets.errors import ModelError, TransientError
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 CONNECTING = 10.0
@@ -52,8 +52,12 @@ class ServerClient:
         attempts: int,
         concurrency: int,
         sleep: Callable[[float], None] = time.sleep,
+        tell: Callable[[str], None] = lambda why: None,
     ) -> None:
-        """Nothing is sent yet. ``timeout`` is how long an answer may take, in seconds."""
+        """Nothing is sent yet. ``timeout`` is how long an answer may take, in seconds.
+
+        ``tell`` hears why and for how long an answer is waited for, before ``sleep``.
+        """
         import urllib3
 
         self.url = url
@@ -61,6 +65,8 @@ class ServerClient:
         self._timeout = timeout
         self._attempts = attempts
         self._sleep = sleep
+        self._tell = tell
+        self._answered = False
         self._pool = urllib3.PoolManager(
             maxsize=concurrency,
             block=True,
@@ -71,7 +77,7 @@ class ServerClient:
         )
 
     def get(self, path: str) -> Any:
-        """The JSON at ``path`` below the address. Raises ModelError as ``post`` does."""
+        """The JSON at ``path`` below the address. Raises as ``post`` and ``json`` do."""
         return self._patiently("GET", path, None, lambda data: self.json(path, data), BUSY)
 
     def post(
@@ -85,7 +91,8 @@ class ServerClient:
         """What ``read`` makes of the answer to ``body``; statuses in ``busy`` are waited out.
 
         ``read`` may raise ServerAwayError for an answer that is worth another try. Raises
-        RefusedByServerError with the server's words, and ModelError if it stays away.
+        RefusedByServerError with the server's words; if it stays away,
+        TransientError, or ModelError where it has never answered.
         """
         return self._patiently("POST", path, body, read, busy)
 
@@ -94,14 +101,17 @@ class ServerClient:
         try:
             return json.loads(data)
         except (ValueError, RecursionError) as problem:
-            start = self.cleaned(data[:200].decode("utf-8", "replace"))
+            start = self.cleaned(data.decode("utf-8", "replace"))
             raise ModelError(
                 f"{self.url}{path}: the answer is not JSON but {start!r}: the address is not that "
                 "of an OpenAI-compatible server; mend engine.server.endpoints"
             ) from problem
 
     def cleaned(self, text: str) -> str:
-        """A server's words for a message: one short line, nothing a terminal acts on, no key."""
+        """A server's words for a message: one short line, nothing a terminal acts on, no key.
+
+        They must be whole: of a key that was cut, nothing would be found.
+        """
         hidden = text.replace(self._key, "[key]") if self._key else text
         line = " ".join(hidden.split())
         shown = "".join(letter if letter.isprintable() else "?" for letter in line)
@@ -117,14 +127,21 @@ class ServerClient:
     ) -> Answer:
         for attempt in range(1, self._attempts + 1):
             try:
-                return read(self._once(method, path, body, busy))
+                answer = read(self._once(method, path, body, busy))
             except ServerAwayError as problem:
                 away = problem
+            else:
+                self._answered = True
+                return answer
             if attempt == self._attempts or (away.wait or 0) > self._timeout:
                 break
-            self._sleep(_wait(attempt) if away.wait is None else away.wait)
+            wait = _wait(attempt) if away.wait is None else away.wait
+            self._tell(f"{away}; try {attempt + 1} of {self._attempts} in {wait:.0f} s")
+            self._sleep(wait)
         asked = f", and asks to wait {away.wait:.0f} s" if away.wait is not None else ""
-        raise ModelError(
+        # What never answered may be a wrong address, which another try of the step would not mend.
+        kind = TransientError if self._answered else ModelError
+        raise kind(
             f"{self.url}{path}: {away}{asked} (tried {attempt} times). Start the server or mend "
             "engine.server in the study file; finished shards are kept, so run again to go on"
         )
@@ -192,7 +209,7 @@ def _in_words(problem: Exception) -> str:
 
 def _error_text(data: bytes) -> str:
     """The message of an OpenAI-shaped error, or the body as it is."""
-    text = data[:4000].decode("utf-8", "replace")
+    text = data.decode("utf-8", "replace")
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):

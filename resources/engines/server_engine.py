@@ -14,14 +14,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
-from mitt_assets.errors import ModelError
+from mitt_assets.errors import MittError, ModelError
 from mitt_assets.method.requests import Continuation, ProbeRequest, Request, Sampling
 from mitt_assets.study import Endpoint, Server
-from resources.engines.base import ModelFiles, Progress, TraceEngine
+from resources.engines.base import ModelFiles, Progress, TraceEngine, Waits
 from resources.engines.batches import (
     Counter,
     Limits,
-    as_requests,
+    as_request,
     check_probes,
     check_requests,
 )
@@ -61,6 +61,12 @@ class ServerEngine(TraceEngine):
         self._limits: Limits | None = None
         self._server: dict[str, Any] = {}
         self._offering = Lock()
+        self._telling = Lock()
+        self._hear: Waits = lambda what, why: None
+
+    def tell_waits(self, hear: Waits) -> None:
+        """From now on ``hear`` of every wait for a server that is away."""
+        self._hear = hear
 
     def load(self, model: ModelFiles, adapter: Path | None) -> None:
         """Make ``model`` with ``adapter`` current, as far as a client can.
@@ -80,6 +86,7 @@ class ServerEngine(TraceEngine):
                 timeout=self.settings.timeout,
                 attempts=self.settings.attempts,
                 concurrency=self.settings.concurrency,
+                tell=self._tell,
             )
             served = self._served(self._endpoint.model)
             self._limits = Limits(limits.vocabulary, _least(limits.context, served))
@@ -101,7 +108,7 @@ class ServerEngine(TraceEngine):
         Raises ModelError naming the request that cannot be served, or what the server said.
         """
         check_requests(requests, self._current())
-        return self._together(requests, sampling, Counter(progress))
+        return self._together(requests, lambda one: one, sampling, Counter(progress))
 
     def probe(
         self, requests: Sequence[ProbeRequest], progress: Progress | None = None
@@ -112,9 +119,14 @@ class ServerEngine(TraceEngine):
         the others in its cache.
         """
         check_probes(requests, self._current())
-        flat, order = as_requests(requests), _longest_first(requests)
-        counted = Counter(progress)
-        done = self._together([flat[i] for i in order], _GREEDY, lambda _, now: counted(0, now))
+        flat = [(request, branch) for request in requests for branch in request.branches]
+        order, counted = _longest_first(requests), Counter(progress)
+        done = self._together(
+            [flat[i] for i in order],
+            lambda one: as_request(*one),
+            _GREEDY,
+            lambda _, now: counted(0, now),
+        )
         made = dict(zip(order, done, strict=True))
         counted(len(requests), 0)
         places = iter(range(len(flat)))
@@ -186,7 +198,7 @@ class ServerEngine(TraceEngine):
         for path in ("/version", "/server_info"):
             try:
                 said = client.get(path)
-            except ModelError:
+            except MittError:
                 continue
             version = said.get("version") if isinstance(said, dict) else None
             if isinstance(version, str):
@@ -217,20 +229,31 @@ class ServerEngine(TraceEngine):
             ) from problem
 
     def _together(
-        self, requests: Sequence[Request], sampling: Sampling, counted: Callable[[int, int], None]
+        self,
+        items: Sequence[Item],
+        request_of: Callable[[Item], Request],
+        sampling: Sampling,
+        counted: Callable[[int, int], None],
     ) -> list[Continuation]:
-        """All requests, ``concurrency`` at a time; the first error ends the others' waiting."""
-        lock = Lock()
+        """All items, ``concurrency`` at a time; the first error ends the others' waiting.
 
-        def one(request: Request) -> Continuation:
+        A request is written when its turn comes: all prefixes of a trace are many times its length.
+        """
+
+        def one(item: Item) -> Continuation:
+            request = request_of(item)
             if request.max_tokens == 0:
                 return Continuation((), stopped=False)
             made = self._complete(request, sampling)
-            with lock:
+            with self._telling:
                 counted(1, len(made.tokens))
             return made
 
-        return _in_threads(one, requests, self.settings.concurrency)
+        return _in_threads(one, items, self.settings.concurrency)
+
+    def _tell(self, why: str) -> None:
+        with self._telling:
+            self._hear(f"the server at {self._endpoint.url}", why)
 
     def _complete(self, request: Request, sampling: Sampling) -> Continuation:
         """One completion. A server that was started again is told its adapter once more."""
@@ -293,7 +316,7 @@ class ServerEngine(TraceEngine):
         return tuple(tokens)
 
     def _shown(self, said: Any) -> str:
-        return self._talk().cleaned(repr(said)[:2000])
+        return self._talk().cleaned(repr(said))
 
 
 def _body(name: str, request: Request, sampling: Sampling) -> dict[str, Any]:

@@ -139,14 +139,10 @@ class TransformersEngine(TraceEngine):
 
     def close(self) -> None:
         """Forget the model and free the device."""
-        import gc
+        from resources.gpu import release
 
         self._files = self._adapter = self._base = self._model = None
-        gc.collect()
-        if self.device != "cpu":
-            import torch
-
-            torch.cuda.empty_cache()
+        release(self.device)
 
     def _load_base(self, model: ModelFiles) -> None:
         from resources.engines.loading import load_base
@@ -200,6 +196,7 @@ class TransformersEngine(TraceEngine):
         return halving(
             requests,
             lambda part: together(model, part, sampling, self.device, counted),
+            counted,
             self._note_halving,
         )
 
@@ -227,6 +224,7 @@ class TransformersEngine(TraceEngine):
             made = halving(
                 [requests[i] for i in asked[batch]],
                 lambda part: answer_together(model, part, self.device, counted),
+                counted,
                 self._note_halving,
             )
             done.update(zip(asked[batch], made, strict=True))

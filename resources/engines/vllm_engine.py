@@ -7,7 +7,7 @@ and asked again: requests carry their own seeds, so nothing is lost but time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -49,16 +49,23 @@ class VllmEngine(TraceEngine):
     """vLLM on ``data_parallel`` times ``tensor_parallel`` devices.
 
     ``rank`` is the largest rank of an adapter that will be loaded, 0 if none will be, and
-    ``memory_share`` what was chosen of each device's memory; the settings' own if none was.
+    ``memory_share`` says, whenever vLLM starts, what it takes of each device's memory; by the
+    settings if nothing does.
     """
 
     def __init__(
-        self, device: str, settings: Vllm, rank: int = 0, *, memory_share: float | None = None
+        self,
+        device: str,
+        settings: Vllm,
+        rank: int = 0,
+        *,
+        memory_share: Callable[[], float] | None = None,
     ) -> None:
         """Nothing is started yet. ``device`` is cpu or cuda."""
         self.device = device
         self.settings = settings
-        self.memory_share = memory_share or settings.memory_share or SHARE
+        self._share = memory_share or (lambda: settings.memory_share or SHARE)
+        self.memory_share: float | None = None
         self.rank = rank
         self._model: ModelFiles | None = None
         self._adapter: Path | None = None
@@ -168,7 +175,11 @@ class VllmEngine(TraceEngine):
 
     def _start(self) -> None:
         """One worker per copy of the model, all loading at once. Raises ModelError."""
+        from resources.gpu import release
+
         places = self._devices()
+        release(self.device)
+        self.memory_share = self._share()
         self._workers = [self._worker(place) for place in places]
         try:
             with ThreadPoolExecutor(len(places)) as pool:

@@ -37,5 +37,9 @@ class Translator(ABC):
         """Kind, model, versions, device and settings, for the statement."""
 
     @abstractmethod
+    def materials(self) -> dict[str, str]:
+        """The model's files by sha256, or a word where that is unknown."""
+
+    @abstractmethod
     def close(self) -> None:
         """Free the device."""

@@ -66,6 +66,10 @@ class ChatTranslator(Translator):
             "engine": self._engine.describe(),
         }
 
+    def materials(self) -> dict[str, str]:
+        """The files that the engine computes with, as far as it sees them."""
+        return self._engine.materials(self._files)
+
     def close(self) -> None:
         """Nothing: the engine is the study's, and closed with it."""
 

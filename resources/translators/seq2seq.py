@@ -91,13 +91,16 @@ class Seq2SeqTranslator(Translator):
             "device": describe_device(self._device),
         }
 
+    def materials(self) -> dict[str, str]:
+        """All files of the model."""
+        return dict(self._files.files)
+
     def close(self) -> None:
         """Forget the model and free the device."""
-        self.__dict__.pop("_model", None)
-        if self._device != "cpu":
-            import torch
+        from resources.gpu import release
 
-            torch.cuda.empty_cache()
+        self.__dict__.pop("_model", None)
+        release(self._device)
 
     @cached_property
     def _model(self) -> Any:
@@ -197,7 +200,7 @@ def _load(files: ModelFiles, device: str) -> Any:
     from resources.engines.serving import check_folder
 
     check_folder(files)
-    disable_progress_bar()  # type: ignore[no-untyped-call]
+    disable_progress_bar()
     try:
         kind = AutoConfig.from_pretrained(files.folder, local_files_only=True).model_type
         if kind not in (*PREFIXED, *FORCED):

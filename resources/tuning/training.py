@@ -119,7 +119,7 @@ def _adapted(model: ModelFiles, settings: Adapter, device: str, checkpointing: b
         adapted = get_peft_model(base, config)
     if checkpointing:
         base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        base.enable_input_require_grads()  # type: ignore[no-untyped-call]
+        base.enable_input_require_grads()
     adapted.train()
     return adapted
 
@@ -131,7 +131,7 @@ def linear_layers(base: PreTrainedModel) -> tuple[str, ...]:
     """
     import torch
 
-    output = base.get_output_embeddings()  # type: ignore[no-untyped-call]
+    output = base.get_output_embeddings()
     return tuple(
         sorted(
             {

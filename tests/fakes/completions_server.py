@@ -49,18 +49,22 @@ def models(*names: str, longest: int | None = None) -> Said:
 class CompletionsServer:
     """Serves ``answers`` by path; use as a context. ``heard`` is everything it was asked."""
 
-    def __init__(self, **answers: Answer) -> None:
-        """Paths below /v1 by their last part; what has no answer is 404."""
+    def __init__(self, port: int = 0, **answers: Answer) -> None:
+        """Paths below /v1 by their last part; what has no answer is 404. Port 0 is a free one."""
         self.answers = answers
         self.heard: list[Heard] = []
         self.together = self.most_together = 0
         self._lock = Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
 
     @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     def asked(self, path: str) -> list[Heard]:
         return [one for one in self.heard if one.path == path]

@@ -1,4 +1,7 @@
-"""Encoder-decoder models shaped as NLLB and MADLAD: random, or fitted to a few sentence pairs."""
+"""Encoder-decoder models shaped as NLLB and MADLAD, random or fitted to a few sentence pairs.
+
+And a chat model, which is random.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from resources.engines.base import ModelFiles
+from tests.fakes.tiny_models import tiny_model
 
 Pair = tuple[str, str, str, str]
 """Source language, target language (their tokens), text and its translation."""
+_TEMPLATE = "{% for m in messages %}<user>{{ m.content }}{% endfor %}<assistant>"
 PAD, END, UNKNOWN, START = "<pad>", "</s>", "<unk>", "<s>"
 
 
@@ -53,6 +58,24 @@ def madlad_like(folder: Path, tokens: Sequence[str], texts: Iterable[str]) -> Mo
         decoder_start_token_id=0,
     )
     return _save(folder, config)
+
+
+def chat_like(folder: Path, texts: Iterable[str]) -> ModelFiles:
+    """A tiny Llama with a chat template and a tokenizer of the letters in ``texts``."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = sorted(set("".join([*texts, "<userassistant>"])))
+    vocabulary = {one: i for i, one in enumerate(["<s>", END, *letters])}
+    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<s>"))
+    backend.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    backend.decoder = decoders.Fuse()
+    library = PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<s>", eos_token=END, chat_template=_TEMPLATE
+    )
+    files = tiny_model(folder)
+    library.save_pretrained(files.folder)
+    return files
 
 
 def fitted(files: ModelFiles, pairs: Sequence[Pair], steps: int) -> ModelFiles:

@@ -1,4 +1,4 @@
-"""A catalogue of bad problem sets and models: each is refused with what, where and what to do.
+"""A catalogue of bad sets, models, servers: each is refused with what, where and what to do.
 
 Every kind goes through the command line as a user would; nothing may be left half-written.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,13 @@ import polars as pl
 import pytest
 import yaml
 
-from resources import weights
+from mitt_assets.errors import MittError
+from mitt_assets.home import open_maker
+from mitt_assets.materialise import Maker
+from resources import tuning, weights
+from resources.services import StudyServices
 from tests.commandline import invoke
+from tests.fakes.completions_server import Answer, CompletionsServer, Said, completion, models
 from tests.fakes.hub import COMMIT, FakeHub, fake_hub, use_hub
 from tests.fakes.paper_models import paper_model
 
@@ -413,7 +419,7 @@ def ground(
 
 
 def test_the_catalogue_has_each_kind_once() -> None:
-    assert len({kind.name for kind in KINDS}) == len(KINDS) > 20
+    assert len({kind.name for kind in KINDS}) == len(KINDS) >= 30
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -432,3 +438,107 @@ def test_a_bad_input_is_refused_and_leaves_nothing(
     for pattern in ("refs/**/*.json", "objects/**/*", "*.part", "shards/**/*"):
         left = [path for path in own_home.rglob(pattern) if path.is_file()]
         assert not left, left
+
+
+AWAY = ("dead", "busy")
+"""Servers that may be back a little later: runs try them again, which takes minutes."""
+SERVERS: dict[str, tuple[Answer | None, tuple[str, ...]]] = {
+    "dead": (None, ("/models: no answer: ", "tried 1 times", "Start the server or mend engine.")),
+    "busy": (
+        lambda heard: Said({"error": {"message": "slow down"}}, 429),
+        ("answers 429 (slow down)", "finished shards are kept, so run again to go on"),
+    ),
+    "page": (
+        lambda heard: Said(b"<html>Welcome"),
+        ("not JSON but '<html>Welcome'", "mend engine.server.endpoints"),
+    ),
+    "foreign": (
+        lambda heard: completion([99_999], "stop"),
+        ("token 99999 is outside the vocabulary (0 to", "another model than the study names"),
+    ),
+}
+"""What serves a model, None for nobody, and what is said of it."""
+
+
+def _made(study: Path, *partitions: tuple[str, str | None]) -> Maker:
+    maker = open_maker(str(study))
+    services = StudyServices(maker.graph.study, study.parent / "gateways", "cpu")
+    for asset, partition in partitions:
+        maker.make(asset, partition, services, "test")
+    return maker
+
+
+def _nothing_half_written(home: Path) -> None:
+    for pattern in ("*.part", "shards/**/*"):
+        assert [path for path in home.rglob(pattern) if path.is_file()] == []
+
+
+def test_a_server_that_cannot_serve_is_told_and_leaves_nothing(
+    ground: Ground, own_home: Path
+) -> None:
+    """One run for all kinds, since starting a worker takes seconds; none keeps another from its."""
+    with ExitStack() as open_servers:
+        urls = {}
+        for name, (answer, _) in SERVERS.items():
+            answers = {"completions": answer} if answer else {}
+            with ExitStack() as briefly:
+                server = CompletionsServer(models=lambda heard: models("tiny"), **answers)
+                (open_servers if answer else briefly).enter_context(server)
+            urls[name] = server.url
+        endpoints = {name: {"url": url, "model": "tiny"} for name, url in urls.items()}
+        given = ground.study(
+            models={name: {"source": "organism:llama"} for name in SERVERS},
+            generation={"samples": 1, "budget": 32, "answer_tokens": 8, "waits": 0},
+            engine={"name": "server", "server": {"attempts": 1, "endpoints": endpoints}},
+        )
+        study = ground.file("study.yaml", yaml.safe_dump(given))
+        models_made = [("base_model", name) for name in SERVERS]
+        maker = _made(study, ("problems", None), ("translations", "en"), *models_made)
+        chosen = ("--select", "base/traces", "--language", "en", "--jobs", "1")
+        here = [part for name in SERVERS if name not in AWAY for part in ("--model", name)]
+        said = invoke("run", "--study", str(study), *chosen, *here)
+        told = dict.fromkeys(SERVERS, said.output)
+        for name in AWAY:
+            with pytest.raises(MittError) as away:
+                _made(study, ("base/traces", f"en|{name}"))
+            told[name] = str(away.value)
+    assert said.exit_code == 1, said.output
+    assert "Traceback" not in said.output
+    for name, (_, words) in SERVERS.items():
+        for word in words:
+            assert word in told[name], told[name]
+        assert maker.store.current("base/traces", f"en|{name}") is None
+    _nothing_half_written(own_home)
+
+
+def test_an_adapter_of_another_base_is_refused(
+    ground: Ground, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tuning.tune
+    monkeypatch.setattr(
+        tuning, "tune", lambda model, *a, **b: real(replace(model, source="someone/else"), *a, **b)
+    )
+    recipe = {"cut": {"tokens": 8}, "whole_share": 0.0, "adapter": {"steps": 2, "batch": 4}}
+    given = ground.study(
+        problems={"evaluation": {"count": 1}, "training": {"count": 4, "seed": 91}},
+        generation={"samples": 1, "budget": 32, "answer_tokens": 8, "waits": 0},
+        variants={"base": {}, "mitt": {"recipe": recipe}},
+        engine={"device": "cpu"},
+    )
+    study = ground.file("study.yaml", yaml.safe_dump(given))
+    trained = [(f"mitt/{step}", "one") for step in ("training_traces", "training_set", "adapter")]
+    maker = _made(
+        study, ("problems", None), ("translations", "en"), ("base_model", "one"), *trained
+    )
+    chosen = ("--select", "mitt/traces", "--language", "en", "--jobs", "1")
+    said = invoke("run", "--study", str(study), *chosen)
+    assert said.exit_code == 1, said.output
+    assert "Traceback" not in said.output
+    for word in (
+        "mitt/adapter[one] is refused by its checks: the settings and the card name base",
+        "the adapter can be attached to its base (1 row not)",
+        "look at it: mitt check --select mitt/adapter --model one",
+    ):
+        assert word in said.output, said.output
+    assert maker.store.current("mitt/traces", "en|one") is None
+    _nothing_half_written(own_home)

@@ -52,6 +52,15 @@ def test_a_device_that_there_is_not_is_refused_with_those_there_are(
         launch(definitions, config)
 
 
+@pytest.mark.parametrize("setting", [{"study": "paper"}, {"cache": "/tmp"}])
+def test_a_run_cannot_choose_another_study_s_models(
+    definitions: dg.Definitions, setting: dict[str, str]
+) -> None:
+    config = {"resources": {"gpu": {"config": setting}}}
+    with pytest.raises(dg.DagsterInvalidConfigError, match=next(iter(setting))):
+        launch(definitions, config)
+
+
 @pytest.mark.parametrize(
     ("job", "config"), [("one_language", {"language": "xx"}), ("one_model", {"model": "none"})]
 )

@@ -90,6 +90,19 @@ def test_a_difference_is_told_by_rows_and_columns(own):
     assert " rows differ; 0 rows are gone, 1 are new; in label\n" in said.output
 
 
+def test_of_traces_the_share_that_is_equal_is_told(own):
+    """A device or a server need not repeat its bytes; how many traces it repeats can be said."""
+    first = pl.int_range(pl.len()) == 0
+    recommit(
+        own,
+        "base/traces",
+        lambda frame: frame.with_columns(text=pl.when(first).then(pl.lit("")).otherwise("text")),
+    )
+    said = reproduce(own, "base/traces", PARTITION)
+    assert said.exit_code == 1
+    assert "different: 1 of 6 rows differ; 83.3% of the traces are equal; in text" in said.output
+
+
 def test_study_values_are_put_back_and_told(own, tmp_path):
     text = yaml.safe_load(own.read_text(encoding="utf-8"))
     text["windows"]["segments"] = 5

@@ -57,6 +57,15 @@ def test_the_report_and_its_figures_are_served_as_they_are_stored(done: Path) ->
         assert b"language%3Dtl" in numbers
 
 
+def test_the_study_s_name_may_stand_before_and_another_s_is_refused(done: Path) -> None:
+    with serving(done) as port:
+        for path in ("/report/report.html", "/trace/reports/scaling?where=language%3Dtl"):
+            assert ask(port, f"/mini{path}")[::2] == ask(port, path)[::2]
+            status, headers, said = ask(port, f"/paper{path}")
+            assert (status, headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
+            assert b"a page of the study paper, and the study shown here is mini" in said
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -21,6 +21,8 @@ from mitt_assets.work import Product, Work
 from resources.services import StudyServices
 
 Answers = Iterator[Exception | None]
+FIRST_PAUSE = retries.FIRST_PAUSE
+"""As it is outside of these tests."""
 
 
 @pytest.fixture(autouse=True)
@@ -68,15 +70,20 @@ def run(
 Run = Callable[[list[Exception | None]], tuple[dg.ExecuteInProcessResult, list[int]]]
 
 
-def waits(result: dg.ExecuteInProcessResult) -> int:
-    return sum(event.event_type_value == "STEP_UP_FOR_RETRY" for event in result.all_events)
+def waits(result: dg.ExecuteInProcessResult) -> list[float]:
+    """Seconds before each further try."""
+    return [
+        event.step_retry_data.seconds_to_wait or 0.0
+        for event in result.all_events
+        if event.event_type_value == "STEP_UP_FOR_RETRY"
+    ]
 
 
 def test_a_transient_failure_is_tried_again_until_it_goes_well(run: Run) -> None:
     gone = TransientError("the server went away")
     result, taken = run([gone, gone, None])
     assert result.success
-    assert waits(result) == 2
+    assert len(waits(result)) == 2
     # Each try held one slot: the one before had given its own back.
     assert taken == [1, 1, 1]
 
@@ -86,6 +93,12 @@ def test_it_ends_after_the_last_try_and_says_why(run: Run) -> None:
     assert not result.success
     assert len(taken) == retries.TRIES + 1
     assert _reason(result) == f"try {retries.TRIES}"
+    # Each pause is twice the one before, give or take a quarter.
+    pauses = waits(result)
+    assert len(pauses) == retries.TRIES
+    for number, pause in enumerate(pauses):
+        assert 0.75 <= pause / (retries.FIRST_PAUSE * 2**number) <= 1.25
+    assert sum(FIRST_PAUSE * 2**number for number in range(retries.TRIES)) == 5 * 60
 
 
 @pytest.mark.parametrize("error", [ModelError("no such tag"), ValueError("a mistake")])

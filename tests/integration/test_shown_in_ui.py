@@ -13,8 +13,8 @@ from checks.names import PLAUSIBLE, SOUND
 from mitt_assets.asset_specs import key_of
 from mitt_assets.home import Home, open_maker
 from mitt_assets.lineage.statement import label
-from mitt_assets.materialise import Maker
-from mitt_assets.shown.metadata import MOST
+from mitt_assets.materialise import Made, Maker
+from mitt_assets.shown.metadata import MOST, metadata_of
 from mitt_assets.tables import TABLES
 from mitt_assets.up_to_date import NAME
 
@@ -56,6 +56,30 @@ def test_no_materialisation_costs_more_than_20_kb_of_metadata(shown: Shown) -> N
     assert MOST == 20_000
 
 
+@pytest.mark.parametrize(
+    ("told", "left_out"),
+    [
+        (10, ()),
+        (15, ("some rows",)),
+        (17, ("some rows", "chart")),
+        (30, ("some rows", "chart", "note")),
+    ],
+)
+def test_what_would_cost_more_is_left_out_and_named(
+    maker: Maker, told: int, left_out: tuple[str, ...]
+) -> None:
+    """However much a step has to say, in kB; what everybody needs stays."""
+    record = maker.required("base/traces", "tl|llama")
+    said = {"note": "x" * 1_000 * told, "traces": 6}
+    made = Made(record, 2.0, 1.0, said, maker.store.table(record), 100)
+    found = metadata_of(maker.graph, Home(maker.graph.study), maker.store, made)
+    kept = dg.AssetMaterialization("any", metadata=found).metadata
+    assert len(serialize_value(kept)) <= MOST
+    assert {"note", "some rows", "chart"} - found.keys() == set(left_out)
+    assert str(found.get("left out", "")).startswith(", ".join(left_out))
+    assert found.keys() >= {"traces", "dagster/row_count", "digest", "statement", "inputs"}
+
+
 def test_no_check_costs_more_either(maker: Maker, instance: dg.DagsterInstance) -> None:
     for asset in maker.graph.steps:
         for name in (SOUND, PLAUSIBLE, NAME):
@@ -85,7 +109,7 @@ def test_rows_are_counted_and_some_shown(maker: Maker, shown: Shown) -> None:
         assert one.metadata["dagster/row_count"].value == height
         rows = one.metadata["some rows"]
         assert isinstance(rows, dg.TableMetadataValue)
-        assert 0 < len(rows.records) <= 10
+        assert len(rows.records) == min(10, height)
         assert rows.records[0].data.keys() <= set(TABLES[table].names)
 
 
@@ -118,8 +142,8 @@ def test_numbers_that_are_plotted_over_time(shown: Shown, asset: str, number: st
 
 def test_reports_link_to_the_page_and_to_traces(shown: Shown) -> None:
     report = shown["reports/drift", None].metadata
-    assert report["trace a number"].value == "http://127.0.0.1:3001/trace/reports/drift"
-    assert report["report"].value == "http://127.0.0.1:3001/report/report.html"
+    assert report["trace a number"].value == "http://127.0.0.1:3001/mini/trace/reports/drift"
+    assert report["report"].value == "http://127.0.0.1:3001/mini/report/report.html"
     page = shown["reports/study", None].metadata
     assert Path(str(page["report file"].value)).is_file()
 
@@ -137,3 +161,23 @@ def test_runs_are_found_by_language_model_and_variant(instance: dg.DagsterInstan
     assert {run.tags["dagster/partition"] for run in runs} == {"tl|llama"}
     assert len(runs) == 5
     assert all(run.tags["mitt/study"] == "mini" for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("asset", "partition", "doing"),
+    [
+        ("base/traces", "tl|llama", "generating"),
+        ("base/probes", "tl|llama", "probing"),
+        ("mitt/adapter", "llama", "training"),
+    ],
+)
+def test_the_log_of_a_run_says_what_is_waited_for_done_and_left(
+    maker: Maker, instance: dg.DagsterInstance, asset: str, partition: str, doing: str
+) -> None:
+    run = maker.required(asset, partition).run_id
+    said = [one.user_message for one in instance.all_logs(run)]
+    waiting = said.index("waiting for llama to load")
+    done = [line for line in said[waiting:] if line.startswith(f"{doing}: ")]
+    assert done
+    assert any("tokens/s" in line or "loss" in line for line in done)
+    assert any(line.startswith("Made and stored in") for line in said[waiting:])

@@ -22,10 +22,13 @@ from mitt_assets.home import open_maker
 from mitt_assets.lineage.statement import Record
 from mitt_assets.lineage.store import write_table
 from mitt_assets.materialise import Maker
+from mitt_assets.method.requests import Request
+from resources.engines.base import ModelFiles
 from resources.services import StudyServices
 from tests.conftest import MINIATURE
 from tests.corruptions.catalogue import rewritten
-from tests.fakes.tiny_translators import fitted, madlad_like, nllb_like
+from tests.fakes.engine import FakeEngine
+from tests.fakes.tiny_translators import chat_like, fitted, madlad_like, nllb_like
 
 QUESTIONS = [
     ("Anna walks 3 miles and then 4 more. How far is it?", "Anna geht 3 Meilen, dann 4. Und nun?"),
@@ -155,6 +158,47 @@ def test_the_study_says_what_of_a_unit_is_put_aside(
     questions = translate(made, "tl")[1]["question"].to_list()
     assert questions == [en for en, _ in QUESTIONS]
     assert [text.startswith(asked) for text in seen].count(True) == 2, "there and back"
+
+
+class Echo(FakeEngine):
+    """A chat model that says what it was given; its weights are where nobody here sees them."""
+
+    def __init__(self, folder: Path) -> None:
+        from tokenizers import Tokenizer
+
+        self.letters = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        super().__init__(self._reply)
+
+    def _reply(self, request: Request) -> list[int]:
+        asked = self.letters.decode(list(request.tokens)).removesuffix("<assistant>")
+        return [*self.letters.encode(asked.partition(": ")[2]).ids, *request.stop]
+
+    def materials(self, model: ModelFiles) -> dict[str, str]:
+        return {**model.files, "model.safetensors": "unverified"}
+
+
+def test_a_chat_model_translates_and_what_its_engine_is_counts(
+    make_study: Make, untaught: Path, tmp_path: Path
+) -> None:
+    prompt = "{source} to {target}: {text}"
+    texts = [*(en for en, _ in QUESTIONS), prompt, "XZ0123456789EnglishTagalog"]
+    model = chat_like(tmp_path / "chat", texts)
+    made = make_study(method="chat", source=str(model.folder), prompt=prompt)
+    made[1]._engine = engine = Echo(model.folder)
+    record, frame = translate(made, "tl")
+    assert set(frame["method"]) == {"chat"}
+    assert frame["question"].to_list() == [en for en, _ in QUESTIONS]
+    assert frame["back_translation"].to_list() == [en for en, _ in QUESTIONS]
+    said = [call[1] for call in engine.calls if call[0] == "generate"]
+    assert [len(one) for one in said] == [1] * 6, "there and back, a shard at a time"
+    first = engine.letters.decode(list(said[0][0].tokens))
+    assert first == f"<user>English to Tagalog: {EN[0]} {EN[1]}<assistant>"
+    assert record.materials["model.safetensors"] == "unverified"
+    assert len(record.materials["tokenizer.json"]) == 64
+    assert record.parameters["translator"]["engine"]["engine"] == "fake"
+    assert record.study_slice["engine.name"] == "transformers"
+    other = make_study(method="seq2seq", source=str(untaught))[0]
+    assert "engine.name" not in other.expected("translations", "tl").study_slice
 
 
 def test_a_translation_that_says_something_else_is_seen_on_the_way_back(

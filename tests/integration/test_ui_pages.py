@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import dagster as dg
 import pytest
 
+from mitt_assets.asset_specs import described
+from mitt_assets.assets.chain import build_graph
 from mitt_assets.errors import StudyError
 from mitt_assets.home import Home, open_maker
+from mitt_assets.study_file import load_study
 from mitt_assets.ui_pages import page_url, remember_address, trace_html
 
 
@@ -51,8 +56,31 @@ def test_links_go_where_the_pages_are_shown_or_were_last(
     monkeypatch.delenv("MITT_PAGES", raising=False)
     home = Home(open_maker(str(done)).graph.study)
     home.prepare()
-    assert page_url(home, "report/report.html") == "http://127.0.0.1:3001/report/report.html"
+    page, there = "report/report.html", "mini/report/report.html"
+    assert page_url(home, page) == f"http://127.0.0.1:3001/{there}"
     remember_address(home, "http://127.0.0.1:4001")
-    assert page_url(home, "trace/reports/scaling") == "http://127.0.0.1:4001/trace/reports/scaling"
+    numbers = "mini/trace/reports/scaling"
+    assert page_url(home, "trace/reports/scaling") == f"http://127.0.0.1:4001/{numbers}"
     monkeypatch.setenv("MITT_PAGES", "http://127.0.0.1:5001/")
-    assert page_url(home, "report/report.html") == "http://127.0.0.1:5001/report/report.html"
+    assert page_url(home, page) == f"http://127.0.0.1:5001/{there}"
+
+
+def test_a_report_s_own_page_links_to_where_it_is_shown_now(
+    study_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = build_graph(load_study(study_file()))
+
+    def links(asset: str) -> dict[str, str]:
+        said = described(graph, graph.step(asset))["metadata"]
+        return {name: one.url for name, one in said.items() if isinstance(one, dg.UrlMetadataValue)}
+
+    monkeypatch.delenv("MITT_PAGES", raising=False)
+    assert links("reports/study") == {}
+    monkeypatch.setenv("MITT_PAGES", "http://127.0.0.1:5001")
+    report = "http://127.0.0.1:5001/mini/report/report.html"
+    assert links("base/traces") == {}
+    assert links("reports/study") == {"report": report}
+    assert links("reports/scaling") == {
+        "report": report,
+        "trace a number": "http://127.0.0.1:5001/mini/trace/reports/scaling",
+    }

@@ -1,10 +1,14 @@
-"""`mitt ui` as a process, over services that only wait: whoever ends it, they end with it."""
+"""`mitt ui`: what keeps it from starting is said; and whoever ends it, its services end with it.
+
+They are services that only wait.
+"""
 
 from __future__ import annotations
 
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from mitt_assets.commands import ui
+from mitt_assets.home import Home
+from mitt_assets.study_file import load_study
+from tests.commandline import invoke
+from tests.ui.served import free_port
 
 WAIT = """#!{python}
 import os, sys, time
@@ -124,3 +134,36 @@ def test_services_that_end_by_themselves_are_a_failure(attend: Attend) -> None:
     command = attend(seconds=1)
     assert "ended by itself" in command.communicate(timeout=30)[1]
     assert command.returncode == 1
+
+
+class TestRefused:
+    """What cannot be shown is told in a sentence, and nothing is started."""
+
+    @pytest.fixture(autouse=True)
+    def starts_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def started(*arguments: object) -> None:
+            raise AssertionError("services were started")
+
+        monkeypatch.setattr(ui, "_start", started)
+
+    def said(self, port: int) -> str:
+        said = invoke("ui", "--study", "organism", "--port", str(port))
+        assert said.exit_code == 1
+        assert said.output.startswith("Error: ")
+        assert "Traceback" not in said.output
+        return said.output
+
+    @pytest.mark.parametrize("after", [0, 1])
+    def test_a_taken_port_or_the_one_after_it(self, after: int) -> None:
+        port = free_port()
+        with socket.create_server((ui.ADDRESS, port + after)):
+            said = self.said(port)
+        assert f"port {port + after} cannot be used (Address already in use)" in said
+        assert "choose another: mitt ui --port" in said
+
+    def test_a_home_that_another_shows(self) -> None:
+        home = Home(load_study("organism"))
+        home.prepare()
+        lock = home.hold()
+        assert f"another `mitt ui` shows {home.path} already" in self.said(free_port())
+        os.close(lock)

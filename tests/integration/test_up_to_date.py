@@ -134,12 +134,30 @@ def test_a_partition_that_there_is_not_is_refused(maker: Maker) -> None:
     )
 
 
-def look(maker: Maker) -> dg.RunRequest | str:
-    """One look of the sensor: what it asks for, or why it asks for nothing."""
-    sensor = changed_files(maker, stale_job(maker.graph, maker))
-    with dg.build_sensor_context() as context:
-        said = sensor.evaluate_tick(context)
-    return said.run_requests[0] if said.run_requests else str(said.skip_message)
+class Looks:
+    """The sensor's looks one after the other, its cursor kept between them as Dagster does."""
+
+    def __init__(self, study: Path) -> None:
+        self.maker, self.cursor = open_maker(str(study)), ""
+        job = stale_job(self.maker.graph, self.maker)
+        self.sensor = changed_files(self.maker, job, study)
+        Home(self.maker.graph.study).prepare()
+
+    def trial(self) -> dg.SensorExecutionData:
+        """One that is only tried, as by the web interface's *Test sensor*."""
+        with dg.build_sensor_context(cursor=self.cursor) as context:
+            return self.sensor.evaluate_tick(context)
+
+    def __call__(self) -> dg.RunRequest | str:
+        """What the next look asks for, or why it asks for nothing."""
+        said = self.trial()
+        self.cursor = said.cursor or self.cursor
+        return said.run_requests[0] if said.run_requests else str(said.skip_message)
+
+
+@pytest.fixture
+def look(copied: Path) -> Looks:
+    return Looks(copied)
 
 
 def looked_into(asked: dg.RunRequest | str) -> list[str]:
@@ -147,23 +165,74 @@ def looked_into(asked: dg.RunRequest | str) -> list[str]:
     return asked.run_config["ops"][LOOK]["config"][LOOK_INTO]
 
 
-def test_a_changed_or_removed_object_is_noticed_once(maker: Maker) -> None:
-    assert "are what they were" in str(look(maker))
+def test_a_changed_or_removed_object_is_noticed_once(maker: Maker, look: Looks) -> None:
+    assert "are what they were" in str(look())
     damaged(maker)
-    assert looked_into(look(maker)) == ["base/windows[de|llama]"]
-    assert "are what they were" in str(look(maker))
+    assert looked_into(look()) == ["base/windows[de|llama]"]
+    assert "are what they were" in str(look())
     record = maker.required("mitt/adapter", "llama")
     path = maker.store.storage.local_path(record.files["adapter_model.safetensors"])
     assert path is not None
     path.unlink()
-    assert looked_into(look(maker)) == ["mitt/adapter[llama]"]
+    assert looked_into(look()) == ["mitt/adapter[llama]"]
 
 
-def test_what_is_made_anew_is_no_change(maker: Maker) -> None:
-    look(maker)
+def test_a_look_that_is_only_tried_takes_nothing_from_the_next(maker: Maker, look: Looks) -> None:
+    look()
+    damaged(maker)
+    assert look.trial().run_requests
+    assert looked_into(look()) == ["base/windows[de|llama]"]
+
+
+def test_what_is_made_anew_is_no_damage_but_all_are_looked_at_once(
+    maker: Maker, look: Looks
+) -> None:
+    look()
     record = maker.required(*WINDOWS)
-    maker.store.commit(record, {"table.parquet": b"another table"})
-    assert "are what they were" in str(look(maker))
+    for table in (b"another table", b"and another"):  # as while a language is made again
+        maker.store.commit(record, {"table.parquet": table})
+        assert "are what they were" in str(look())
+    assert looked_into(look()) == []
+    assert "are what they were" in str(look())
+
+
+def test_a_changed_study_is_looked_at_once_it_can_be_read(study_file: Callable[..., Path]) -> None:
+    study = study_file()
+    look = Looks(study)
+    look()
+    study.write_text(yaml.safe_dump({**MINIATURE, "probes": {"tokens": 0}}))
+    assert "probes.tokens" in str(look())
+    study.write_text(yaml.safe_dump({**MINIATURE, "statistics": {"resamples": 200}}))
+    assert "are what they were" in str(look())
+    assert looked_into(look()) == []
+    assert "are what they were" in str(look())
+
+
+def test_a_problem_file_that_is_added_is_looked_at(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "problems"
+    folder.mkdir()
+    (folder / "train.jsonl").write_text('{"question_en": "1 + 1?", "answer": 2}\n')
+    problems = {"source": str(folder), "evaluation": {"names": ["train"]}}
+    look = Looks(study_file(problems=problems))
+    assert "1 files are what they were" in str(look())
+    (folder / "more.jsonl").write_text('{"question_en": "1 + 2?", "answer": 3}\n')
+    assert "2 files are what they were" in str(look())
+    assert looked_into(look()) == []
+
+
+def test_a_person_s_translations_are_watched_where_they_are(
+    study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "person.jsonl"
+    row = '{{"problem_id": "x", "language": "tl", "question": "{}"}}\n'
+    file.write_text(row.format("Ilan?"))
+    look = Looks(study_file(translation={"file": "~/person.jsonl"}))
+    assert "1 files are what they were" in str(look())
+    file.write_text(row.format("Magkano?"))
+    assert looked_into(look()) == ["translations[de]", "translations[tl]"]
 
 
 def test_a_user_s_own_files_are_watched(study_file: Callable[..., Path], tmp_path: Path) -> None:
@@ -171,18 +240,15 @@ def test_a_user_s_own_files_are_watched(study_file: Callable[..., Path], tmp_pat
     problems.write_text('{"question_en": "1 + 1?", "answer": 2}\n')
     model.mkdir()
     (model / "config.json").write_text("{}")
-    maker = open_maker(
-        str(
-            study_file(
-                problems={"source": str(problems), "evaluation": {"count": 1}},
-                models={"llama": {"source": str(model)}},
-            )
+    look = Looks(
+        study_file(
+            problems={"source": str(problems), "evaluation": {"count": 1}},
+            models={"llama": {"source": str(model)}},
         )
     )
-    Home(maker.graph.study).prepare()
-    assert "2 files are what they were" in str(look(maker))
+    assert "2 files are what they were" in str(look())
     problems.write_text('{"question_en": "1 + 2?", "answer": 3}\n')
-    assert {"problems", "translations[tl]"} < set(looked_into(look(maker)))
+    assert {"problems", "translations[tl]"} < set(looked_into(look()))
     (model / "config.json").write_text('{"changed": true}')
-    assert looked_into(look(maker)) == ["base_model[llama]"]
-    assert JOB == stale_job(maker.graph, maker).name
+    assert looked_into(look()) == ["base_model[llama]"]
+    assert JOB == stale_job(look.maker.graph, look.maker).name

@@ -221,7 +221,10 @@ def content_root(study: Path) -> str:
 
 @pytest.mark.timeout(300)
 def test_a_run_killed_twice_ends_with_the_same_content(
-    study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study_file: Callable[..., Path],
+    finished: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     study = study_file(engine={"shard": 1})
     home = tmp_path / "killed"
@@ -236,8 +239,8 @@ def test_a_run_killed_twice_ends_with_the_same_content(
             time.sleep(0.01)
         assert process.poll() is None, "the run ended before it could be killed"
         kill_with_children(process)
-    mitt("run", "--study", str(study), *CHOSEN, "--jobs", "2")
-    killed = content_root(study)
-    monkeypatch.setenv("MITT_HOME", str(tmp_path / "undisturbed"))
     mitt("run", "--study", str(study), *CHOSEN, "--jobs", "1")
-    assert content_root(study) == killed
+    killed = content_root(study)
+    # Nobody disturbed this one, which had two workers and shards of another size.
+    monkeypatch.setenv("MITT_HOME", str(finished[0]))
+    assert content_root(finished[1]) == killed

@@ -7,20 +7,27 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 ADDRESS = "127.0.0.1"
+LISTEN = "0A"
+"""The state of a socket in /proc/net/tcp that others may connect to; see proc(5)."""
 LOADED = """{ workspaceOrError { ... on Workspace { locationEntries {
     name loadStatus locationOrLoadError { __typename ... on PythonError { message } } } } } }"""
 
 
 class Served:
-    """A command that shows a study, running while used as a context; it says what is in ``log``."""
+    """A command that shows a study, running while used as a context; it says what is in ``log``.
+
+    ``seconds`` is how long it took to load the code location.
+    """
 
     def __init__(
         self, command: Sequence[str], port: int, settings: Mapping[str, str], log: Path
@@ -33,6 +40,7 @@ class Served:
         self._settings = {**kept, **settings}
 
     def __enter__(self) -> Served:
+        began = time.monotonic()
         self.process = subprocess.Popen(
             self._command,
             env=self._settings,
@@ -45,6 +53,7 @@ class Served:
         except BaseException:
             self.end()
             raise
+        self.seconds = time.monotonic() - began
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -80,6 +89,30 @@ class Served:
             time.sleep(0.3)
         raise AssertionError(f"waited {seconds} s for {what}\n{self._last()}")
 
+    def listening(self) -> set[tuple[str, int]]:
+        """Addresses and ports at which the command, or what it started, can be connected to."""
+        own = {name for process in self._processes() for name in _open_files(process)}
+        found = set()
+        for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+            for line in Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == LISTEN and f"socket:[{fields[9]}]" in own:
+                    address, _, port = fields[1].partition(":")
+                    found.add((_address(family, address), int(port, 16)))
+        return found
+
+    def _processes(self) -> set[int]:
+        """The command's process and all that descend from it."""
+        parents = {}
+        for file in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                after_name = file.read_text(encoding="ascii", errors="replace").rpartition(")")[2]
+                parents[int(file.parent.name)] = int(after_name.split()[1])
+        found = {self.process.pid}
+        while more := {one for one, parent in parents.items() if parent in found} - found:
+            found |= more
+        return found
+
     def _answers(self) -> bool:
         try:
             entries = self.ask(LOADED)["workspaceOrError"]["locationEntries"]
@@ -92,6 +125,24 @@ class Served:
 
     def _last(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")[-4000:]
+
+
+def _open_files(process: int) -> set[str]:
+    found = set()
+    with suppress(OSError):
+        for one in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(OSError):
+                found.add(os.readlink(one))
+    return found
+
+
+def _address(family: socket.AddressFamily, hexadecimal: str) -> str:
+    """Words of four bytes in the machine's order, as the kernel prints them, for people."""
+    data = bytes.fromhex(hexadecimal)
+    words = [data[i : i + 4] for i in range(0, len(data), 4)]
+    if sys.byteorder == "little":
+        words = [word[::-1] for word in words]
+    return socket.inet_ntop(family, b"".join(words))
 
 
 def free_port() -> int:

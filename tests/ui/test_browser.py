@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import time
+
+import dagster as dg
 import pytest
 from playwright.sync_api import expect
 
 from mitt_assets.asset_specs import group_of
-from tests.ui.browser import Person
+from tests.ui.browser import PICTURES, Person
 from tests.ui.conftest import MODELS, Shown
+from tests.ui.served import ADDRESS
 
 pytestmark = [pytest.mark.xdist_group("shown"), pytest.mark.timeout(900)]
 RUN = 240
 """Seconds a launched run may take: a process starts, models load, on two busy cores."""
+USABLE, BUSY = 25, 3
+"""Seconds from `mitt ui` to the graph on a machine that does nothing else, which is the claim; and
+how much longer it may take here, where three test processes share two cores. What it took is kept
+beside the pictures."""
 LATEST = """
 query Latest($key: AssetKeyInput!, $partitions: [String!]) {
   assetOrError(assetKey: $key) {
@@ -24,21 +32,41 @@ query Latest($key: AssetKeyInput!, $partitions: [String!]) {
 BASE = f"/locations/mitt/asset-groups/{group_of('base')}"
 
 
-def made(shown: Shown) -> set[tuple[str, str | None]]:
-    """What is stored now."""
-    return {(one.asset, one.partition) for one in shown.maker().store.records()}
+Made = dict[tuple[str, str | None], str]
+
+
+def made(shown: Shown) -> Made:
+    """What is stored now, and by which run: what is made again is seen too."""
+    return {(one.asset, one.partition): one.run_id for one in shown.maker().store.records()}
+
+
+def new(shown: Shown, before: Made) -> set[tuple[str, str | None]]:
+    """What was made since then, for the first time or again."""
+    return {key for key, run in made(shown).items() if before.get(key) != run}
 
 
 def test_the_graph_shows_every_group_and_what_is_made(person: Person, shown: Shown) -> None:
+    groups = {group_of(step.group) for step in shown.maker().graph.steps.values()}
+    opened = time.monotonic()
     page = person.go("/asset-groups")
-    for group in {step.group for step in shown.maker().graph.steps.values()}:
-        expect(page.get_by_text(group_of(group), exact=True).first).to_be_visible()
+    for group in groups:
+        expect(page.get_by_text(group, exact=True).first).to_be_visible()
+    seconds = shown.ui.seconds + time.monotonic() - opened
     person.picture("groups")
+    (PICTURES / "seconds_to_groups.txt").write_text(f"{seconds:.1f}\n", encoding="ascii")
+    assert seconds < BUSY * USABLE
     page = person.go(BASE)
     # Three languages; `mitt run` made one of them.
     expect(page.get_by_text("33% filled").first).to_be_visible()
     expect(page.get_by_text("3 / 3 Passed").first).to_be_visible()
     person.picture("graph")
+
+
+def test_it_listens_on_this_machine_only(shown: Shown) -> None:
+    ports = {int(url.rpartition(":")[2]) for url in (shown.ui.url, shown.ui.pages)}
+    listening = shown.ui.listening()
+    assert ports <= {port for _, port in listening}
+    assert {address for address, _ in listening} <= {ADDRESS, "::1"}
 
 
 def test_one_partition_is_materialised_and_turns_green(person: Person, shown: Shown) -> None:
@@ -49,12 +77,12 @@ def test_one_partition_is_materialised_and_turns_green(person: Person, shown: Sh
     person.materialise("/assets/translations?view=partitions", "tl")
     person.picture("materialise")
     person.launch.click()
-    shown.ui.wait(lambda: made(shown) - before, "the partition", RUN)
+    shown.ui.wait(lambda: new(shown, before), "the partition", RUN)
     page = person.go("/assets/translations?view=partitions&partition=tl")
     expect(page.get_by_text("Materialized", exact=True)).to_be_visible()
     assert person.colour("tl") == "green"
     person.picture("partition")
-    assert made(shown) - before == {("translations", "tl")}
+    assert new(shown, before) == {("translations", "tl")}
 
 
 def test_a_failing_check_is_red_on_its_own_partition(person: Person, shown: Shown) -> None:
@@ -95,8 +123,14 @@ def test_a_backfill_of_tagalog_makes_its_partitions_and_no_other(
         if step.group == "base"
         for model in MODELS
     }
-    shown.ui.wait(lambda: expected <= made(shown), "Tagalog", 3 * RUN)
-    assert made(shown) - before == expected
+    shown.ui.wait(lambda: expected <= new(shown, before), "Tagalog", 3 * RUN)
+    assert new(shown, before) == expected
+    with shown.instance() as instance:
+        (backfill,) = instance.get_backfills()
+        runs = instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill.backfill_id}))
+    partitions = [run.tags["dagster/partition"] for run in runs]
+    assert sorted(set(partitions)) == [f"tl|{model}" for model in MODELS]
+    assert {run.run_id for run in runs} == {made(shown)[key] for key in expected}
     page = person.go("/runs")
     page.get_by_text("Backfills", exact=True).click()
     expect(page.get_by_text("Success").first).to_be_visible(timeout=60_000)
@@ -128,10 +162,11 @@ def test_the_report_opens_from_its_link(person: Person, shown: Shown) -> None:
         "the report",
         RUN,
     )
-    assert made(shown) == before
+    assert made(shown).keys() == before.keys()
     page = person.go("/assets/reports/study")
+    study = shown.maker().graph.study.name
     with person.context.expect_page() as opened:
-        page.get_by_role("link", name=f"{shown.ui.pages}/report").first.click()
+        page.get_by_role("link", name=f"{shown.ui.pages}/{study}/report").first.click()
     report = opened.value
     expect(report).to_have_title("Twelve problems, three languages")
     expect(report.get_by_text("Tagalog").first).to_be_visible()
@@ -143,6 +178,8 @@ def test_a_value_out_of_bounds_is_refused_in_words(person: Person) -> None:
     page.get_by_role("button", name="arrow_drop_down", exact=True).click()
     page.get_by_text("Open launchpad").click()
     pad = page.get_by_role("dialog").filter(has_text="Launchpad (configure assets)")
+    # The dialog draws its fields anew when the configuration has come.
+    expect(pad.get_by_text("No missing config")).to_be_visible()
     pad.get_by_placeholder("Partition").fill("en|llama")
     page.get_by_text("en|llama", exact=True).last.click()
     pad.get_by_text("log_every").first.click()

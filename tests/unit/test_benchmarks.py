@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks import gpu
+from benchmarks.__main__ import NAMES
+from mitt_assets.study import Adapter
+from resources.engines.base import ModelFiles
+from tests.fakes.engine import FakeEngine
 
 
 def test_every_step_runs_on_a_small_shape(
@@ -37,6 +42,39 @@ def test_without_a_gpu_the_page_says_so(capsys: pytest.CaptureFixture[str]) -> N
     assert gpu.NOT_MEASURED in capsys.readouterr().out
     entries = re.findall(r"^### ", gpu.PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert bool(entries) != (gpu.NOT_MEASURED in gpu.PAGE.read_text(encoding="utf-8"))
+
+
+def test_probes_of_a_batch_are_of_different_traces() -> None:
+    """An engine with a prefix cache would read equal traces once."""
+    engine = FakeEngine(lambda request: range(160), lambda request, branch: (1,))
+    engine.load(ModelFiles("tiny", "tiny", None, "float32", Path()), None)
+    gpu.probing(gpu.SHAPES["tiny"], engine, "cpu", {2: 1.0})
+    [*_, (_, asked)] = engine.calls
+    assert len({one.trace for one in asked}) == len(asked) == 2
+
+
+def test_training_is_measured_as_study_paper_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def tune(files: object, rows: object, settings: Adapter, *_: object, **more: Any) -> None:
+        given.update(more, packed=settings.packed)
+        for step in (1, 2):
+            more["progress"](step, 2, [])
+
+    monkeypatch.setattr("resources.tuning.tune", tune)
+    for name in ("_finish", "_forget_peak", "memory_peak"):
+        monkeypatch.setattr(gpu, name, lambda device: 0)
+    files = ModelFiles("tiny", "tiny", None, "bfloat16", tmp_path)
+    gpu.training(gpu.SHAPES["tiny"], files, "cuda", tmp_path)
+    assert (given["packed"], given["checkpointing"]) == (True, True)
+
+
+def test_every_benchmark_that_needs_no_gpu_is_run() -> None:
+    found = {path.stem for path in gpu.PAGE.parent.glob("*.py")}
+    not_run = {"__init__", "__main__", "gpu", "random_reasoner"}
+    assert set(NAMES) == found - not_run
 
 
 def test_an_entry_takes_the_place_of_none_and_the_next_follows_it(tmp_path: Path) -> None:

@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
+import dagster as dg
 import pytest
 
 from checks.judge import judge
@@ -24,6 +23,7 @@ from resources.engines.vllm_engine import VllmEngine
 from resources.gpu_resource import GPUResource
 from resources.services import StudyServices
 from tests.conftest import MINIATURE
+from tests.fakes.engine import FakeEngine
 
 T4, A100, H100 = (7, 5), (8, 0), (9, 0)
 
@@ -96,7 +96,10 @@ def old_card(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_gateway_takes_its_values_from_the_choice(
-    old_card: None, study_file: Callable[..., Path], tmp_path: Path
+    old_card: None,
+    study_file: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     services = StudyServices(load_study(auto_study(study_file, "transformers")), tmp_path)
     engine = services.engine()
@@ -105,17 +108,23 @@ def test_every_gateway_takes_its_values_from_the_choice(
     assert services.model_files("llama").dtype == "float16"
     spread = StudyServices(load_study(auto_study(study_file, "vllm")), tmp_path).engine()
     assert isinstance(spread, VllmEngine)
-    assert (spread.memory_share, spread.describe()["memory_share"]) == (0.45, 0.45)
+    assert spread._share() == 0.45
+    monkeypatch.setattr("resources.gpu.hardware", lambda device: Hardware(device, T4, 0.2))
+    assert spread._share() == 0.18, "what is free when it starts, and not what was"
 
 
 def test_daggers_resource_chooses_too_and_its_device_comes_first(
     old_card: None, study_file: Callable[..., Path], tmp_path: Path
 ) -> None:
-    study = auto_study(study_file, "transformers")
-    resource = GPUResource(study=str(study), cache=str(tmp_path), device="cpu")
-    nothing: Any = SimpleNamespace(run=None, instance=None)
-    with resource.yield_for_execution(nothing) as services:
+    study = load_study(auto_study(study_file, "transformers"))
+    resource = GPUResource(study=study, cache=tmp_path, device="cpu")
+    with dg.build_resources({"gpu": resource}) as resources:
+        services = resources.gpu
+        assert (services.study, services.cache) == (study, tmp_path)
         assert services.choice.device == "cpu"
+        services._engine = engine = FakeEngine(lambda request: [])
+        assert engine.calls == []
+    assert engine.calls == [("close",)], "the device is free when the run ends"
 
 
 def test_a_dtype_that_is_named_asks_no_hardware(

@@ -19,7 +19,7 @@ def columns(rows: int, count: int, seed: int) -> torch.Tensor:
 )
 @settings(max_examples=40, deadline=None)
 def test_growing_keeps_what_concatenating_keeps(capacity: int, writes: list[int]) -> None:
-    layer = GrowingLayer(batch=3, capacity=capacity)
+    layer = GrowingLayer(batch=3, capacity=capacity, most=sum(writes))
     parts = [columns(3, count, seed) for seed, count in enumerate(writes)]
     for number, part in enumerate(parts, start=1):
         keys, values = layer.update(part, -part)
@@ -28,8 +28,19 @@ def test_growing_keeps_what_concatenating_keeps(capacity: int, writes: list[int]
     assert layer.get_seq_length() == sum(writes)
 
 
+def test_no_more_columns_are_taken_than_will_be_used() -> None:
+    """Batches are made as large as their columns fit the device: half as many again would not."""
+    layer = GrowingLayer(batch=1, capacity=10, most=21)
+    taken = []
+    for _ in range(21):
+        layer.update(columns(1, 1, 0), columns(1, 1, 0))
+        assert layer.keys is not None
+        taken.append(layer.keys.shape[2])
+    assert sorted(set(taken)) == [10, 15, 21]
+
+
 def test_rows_that_are_moved_keep_their_columns() -> None:
-    cache = GrowingCache(layers=1, batch=4, capacity=2)
+    cache = GrowingCache(layers=1, batch=4, capacity=2, most=6)
     written = columns(4, 5, 0)
     cache.layers[0].update(written, written)
     cache.move(torch.tensor([3]), torch.tensor([1]))
@@ -40,7 +51,7 @@ def test_rows_that_are_moved_keep_their_columns() -> None:
 
 
 def test_going_back_overwrites_and_growth_while_focused_keeps_the_other_rows() -> None:
-    cache = GrowingCache(layers=1, batch=3, capacity=4)
+    cache = GrowingCache(layers=1, batch=3, capacity=4, most=10)
     layer = cache.layers[0]
     base = columns(3, 4, 0)
     layer.update(base, base)

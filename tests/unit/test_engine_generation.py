@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mitt_assets.method.requests import Branch, ProbeRequest, Request, Sampling
+from mitt_assets.method.requests import Branch, Continuation, ProbeRequest, Request, Sampling
+from resources.engines import decoding
 from resources.engines.base import ModelFiles
 from resources.engines.transformers_engine import TransformersEngine
 from tests.fakes.tiny_models import FAMILIES, VOCABULARY, greedy_afresh, tiny_model
@@ -78,6 +81,32 @@ def test_progress_counts_requests_and_tokens_and_never_goes_back(
     asked = [r for r in requests if r.max_tokens]
     prompts = sum(len(r.tokens) - 1 for r in asked)
     assert seen[-1] == (len(asked), prompts + sum(len(c.tokens) for c in made))
+
+
+def test_what_does_not_fit_the_device_is_generated_in_smaller_batches(
+    engine: TransformersEngine, model: ModelFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    whole = decoding.continue_together
+
+    def small_device(model: Any, requests: Sequence[Request], *given: Any) -> list[Continuation]:
+        if len(requests) > 2:
+            *more, count = given
+            count(1, 1)  # one had ended by then
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(model, requests, *given)
+
+    requests = [Request((n, 7), n, 5, ()) for n in range(7)]
+    expected = engine.generate(requests, WARM)
+    cramped = TransformersEngine("cpu")
+    cramped.load(model, None)
+    monkeypatch.setattr(decoding, "continue_together", small_device)
+    finished: list[int] = []
+    assert cramped.generate(requests, WARM, lambda done, _: finished.append(done)) == expected
+    assert cramped.describe()["memory_note"] == "batches halved 3 times for lack of device memory"
+    assert finished == sorted(finished)
+    assert finished[-1] == 7
 
 
 def test_a_sliding_window_model_generates_rightly_and_probes_naively(tmp_path: Path) -> None:

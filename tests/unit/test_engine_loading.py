@@ -13,8 +13,10 @@ from mitt_assets.errors import ModelError
 from mitt_assets.method.requests import Request, Sampling
 from mitt_assets.study import Adapter
 from resources.engines.base import ModelFiles
-from resources.engines.batches import halving
+from resources.engines.batches import Counter, columns_that_fit, halving
+from resources.engines.serving import read_config
 from resources.engines.transformers_engine import TransformersEngine
+from resources.memory import available
 from resources.tuning import TrainingRow, tune
 from tests.fakes.tiny_models import tiny_model
 
@@ -122,8 +124,54 @@ def test_batches_are_halved_until_they_fit_and_the_order_stays() -> None:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return [number * 10 for number in part]
 
-    assert halving(range(7), work, lambda: noted.append(1)) == [n * 10 for n in range(7)]
+    made = halving(range(7), work, Counter(None), lambda: noted.append(1))
+    assert made == [n * 10 for n in range(7)]
     assert len(noted) == 3
+
+
+def test_what_was_finished_in_a_batch_that_did_not_fit_is_counted_once() -> None:
+    import torch
+
+    told: list[tuple[int, int]] = []
+    counted = Counter(lambda *now: told.append(now))
+
+    def work(part: Sequence[int]) -> list[int]:
+        for number in range(len(part)):
+            if number == 3:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            counted(1, 1)
+        return list(part)
+
+    assert halving(range(6), work, counted, lambda: None) == list(range(6))
+    finished = [one for one, _ in told]
+    assert finished == sorted(finished), "progress never goes back"
+    assert told[-1] == (6, 9), "tokens were computed all the same"
+
+
+class _Cuda:
+    """A card with 100 kB free, and 50 more that torch keeps of what was freed."""
+
+    def mem_get_info(self, device: str) -> tuple[int, int]:
+        return 100_000, 400_000
+
+    def memory_reserved(self, device: str) -> int:
+        return 250_000
+
+    def memory_allocated(self, device: str) -> int:
+        return 200_000
+
+
+def test_batches_may_fill_what_torch_keeps_of_earlier_ones(
+    files: ModelFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    config = read_config(files)
+    monkeypatch.setattr(torch, "cuda", _Cuda())
+    assert available("cuda") == 150_000
+    width = config.num_key_value_heads * config.head_dim
+    column = 2 * config.num_hidden_layers * width * 4
+    assert columns_that_fit(config, "float32", "cuda") == int(0.85 * 150_000) // column
 
 
 def test_a_single_request_that_does_not_fit_is_the_users_to_mend() -> None:
@@ -133,4 +181,4 @@ def test_a_single_request_that_does_not_fit_is_the_users_to_mend() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(ModelError, match="one request alone"):
-        halving([1, 2], work, lambda: None)
+        halving([1, 2], work, Counter(None), lambda: None)

@@ -129,6 +129,39 @@ def test_progress_ends_with_every_request(packed: TransformersEngine) -> None:
     assert seen[-1] == (2, 2 * (5 + 3 + 2))
 
 
+def test_a_trace_twice_as_long_takes_twice_the_tokens(packed: TransformersEngine) -> None:
+    """Run afresh, the prefixes of a trace take four times as many."""
+
+    def computed(length: int) -> int:
+        seen: list[int] = []
+        branches = tuple(Branch(at, (6, 7)) for at in range(8, length + 1, 8))
+        request = ProbeRequest((1, 2), tuple(n % 50 for n in range(length)), branches, 3, ())
+        packed.probe([request], lambda done, tokens: seen.append(tokens))
+        return seen[-1]
+
+    assert computed(640) <= 2.1 * computed(320)
+
+
+def test_probes_take_no_more_columns_than_they_fill(
+    packed: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from resources.engines import packed_probes
+
+    made: list[Any] = []
+    real = packed_probes.read_prompts
+
+    def watched(*given: Any) -> Any:
+        made.append(real(*given))
+        return made[-1]
+
+    monkeypatch.setattr(packed_probes, "read_prompts", watched)
+    branches = tuple(Branch(at, (6, 7)) for at in range(0, 600, 2))
+    packed.probe([ProbeRequest((1, 2), tuple(n % 50 for n in range(600)), branches, 20, ())])
+    [(cache, columns)] = made
+    layer = cache.layers[0]
+    assert layer.keys.shape[2] <= layer.most == columns + 32 * 22
+
+
 def test_probes_that_do_not_fit_the_device_are_answered_in_smaller_batches(
     packed: TransformersEngine, model: ModelFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:

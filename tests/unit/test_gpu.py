@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,6 +66,19 @@ def test_a_device_that_only_emulates_bfloat16_is_refused(monkeypatch: pytest.Mon
         gpu.check_dtype("cuda", "bfloat16", "models.qwen.dtype")
     gpu.check_dtype("cuda", "float16", "models.qwen.dtype")
     gpu.check_dtype("cpu", "bfloat16", "models.qwen.dtype")
+
+
+def test_what_nobody_refers_to_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    calls: list[str] = []
+    card = SimpleNamespace(empty_cache=lambda: calls.append("emptied"))
+    monkeypatch.setattr(torch, "cuda", card)
+    monkeypatch.setattr("gc.collect", lambda: calls.append("collected"))
+    gpu.release("cpu")
+    assert calls == ["collected"]
+    gpu.release("cuda")
+    assert calls[1:] == ["collected", "emptied"]
 
 
 def _pool(devices: tuple[str, ...]) -> Pool:

@@ -104,7 +104,7 @@ def test_a_file_that_is_gone_from_the_cache_is_fetched_again(
         ("model", "a/none", COMMIT, ["a/none", "does not exist, or not for you"]),
         ("dataset", "a/b", "e" * 40, ["no such revision", "mitt study pin"]),
         ("dataset", "a/b", "branch", ["a/b@branch", "no such revision"]),
-        ("model", "a/b c", None, ["a/b c", "not given by the hub"]),
+        ("model", "a/b c", None, ["a/b c", "no id of the hub", "write owner/name"]),
     ],
 )
 def test_what_the_hub_refuses_is_said_with_the_remedy(

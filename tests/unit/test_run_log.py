@@ -35,6 +35,28 @@ def test_every_piece_of_work_is_named_and_its_end_told() -> None:
     assert said == ["probing: 1 of 2 so far", "probing: 2 of 2", "training: 1 of 60 so far"]
 
 
+def test_what_is_waited_for_is_told_once_and_then_at_the_same_rate() -> None:
+    """Sixteen requests may wait for one server; what was done before is not forgotten."""
+    said: list[str] = []
+    now = [0.0]
+    log = RunLog(said.append, every=10, clock=lambda: now[0])
+    log.hear(Beat("waiting for llama to load", 0, 0))
+    log.hear(Beat("generating", 0, 8, 0))
+    for second in (1, 2, 3, 10, 12):
+        now[0] = second
+        for _ in range(16):
+            log.hear(Beat("waiting for the server at http://a", 0, 0, note=f"busy, {second} s"))
+    now[0] = 20
+    log.hear(Beat("generating", 4, 8, 2000))
+    assert said == [
+        "waiting for llama to load",
+        "generating: 0 of 8 so far",
+        "waiting for the server at http://a; busy, 1 s",
+        "waiting for the server at http://a; busy, 12 s",
+        "generating: 4 of 8, 100 tokens/s, about 20 s left",
+    ]
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (7_800, "2 h 10 min")]
 )

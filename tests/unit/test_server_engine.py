@@ -14,10 +14,11 @@ from threading import Barrier
 
 import pytest
 
-from mitt_assets.errors import ModelError, StudyError
+from mitt_assets.errors import ModelError, StudyError, TransientError
 from mitt_assets.method.requests import Branch, ProbeRequest, Request, Sampling
 from mitt_assets.study import Endpoint, Server
 from mitt_assets.study_file import parse
+from resources.engines import server_engine
 from resources.engines.base import ModelFiles
 from resources.engines.server_client import LONGEST_WAIT, ServerClient, _wait
 from resources.engines.server_engine import ServerEngine
@@ -122,6 +123,21 @@ def test_what_passes_is_waited_out(
     assert len(waits) == 2
 
 
+def test_whoever_watches_hears_of_every_wait(
+    engine_for: Callable[..., ServerEngine], waits: list[float]
+) -> None:
+    busy = Said({"error": {"message": "warming up"}}, 503, {"Retry-After": "7"})
+    heard: list[tuple[str, str]] = []
+    with served(in_turn(busy, Said(b"", 502), completion([1, 2, 3, 4]))) as server:
+        engine = engine_for(server)
+        engine.tell_waits(lambda what, why: heard.append((what, why)))
+        engine.generate([ASKED], WARM)
+    assert {what for what, _ in heard} == {f"the server at {server.url}"}
+    assert heard[0][1] == "answers 503 (warming up); try 2 of 4 in 7 s"
+    assert heard[1][1].startswith("answers 502 ()")
+    assert len(heard) == len(waits)
+
+
 def test_waits_double_to_a_minute_and_are_shortened_at_random() -> None:
     drawn = {attempt: [_wait(attempt) for _ in range(50)] for attempt in range(1, 10)}
     for attempt, some in drawn.items():
@@ -147,7 +163,7 @@ def test_a_wait_longer_than_the_timeout_is_told_instead(
     busy = Said({"error": {"message": "quota"}}, 429, {"Retry-After": "7200"})
     with served(in_turn(busy)) as server:
         engine = engine_for(server, timeout=60)
-        with pytest.raises(ModelError, match=r"429 \(quota\), and asks to wait 7200 s"):
+        with pytest.raises(TransientError, match=r"429 \(quota\), and asks to wait 7200 s"):
             engine.generate([ASKED], WARM)
     assert waits == []
 
@@ -168,9 +184,8 @@ def test_a_server_that_stays_away_is_told_with_what_to_do(
 ) -> None:
     with served(lambda heard: Said(None)) as server:
         engine = engine_for(server)
-    with pytest.raises(
-        ModelError, match=r"no answer: .*refused.*\(tried 4 times\). Start the server.*run again"
-    ):
+    told = r"no answer: .*refused.*\(tried 4 times\). Start the server.*run again"
+    with pytest.raises(TransientError, match=told):
         engine.generate([ASKED], WARM)
     assert len(waits) == 3
 
@@ -182,7 +197,7 @@ def test_silence_ends_an_attempt(engine_for: Callable[..., ServerEngine]) -> Non
 
     with served(slowly) as server:
         engine = engine_for(server, timeout=0.1, attempts=2)
-        with pytest.raises(ModelError, match=r"no answer: .*timed out.*tried 2 times"):
+        with pytest.raises(TransientError, match=r"no answer: .*timed out.*tried 2 times"):
             engine.generate([ASKED], WARM)
 
 
@@ -202,6 +217,19 @@ def test_an_answer_that_comes_drop_by_drop_ends_an_attempt(sized: bool, waits: l
             client.post("/completions", {}, len)
     assert time.monotonic() - began < 9
     assert len(waits) == 1
+
+
+def test_only_who_answered_before_may_come_back_later(waits: list[float]) -> None:
+    busy = Said({"error": {"message": "later"}}, status=429)
+    with CompletionsServer(completions=in_turn(busy, Said({"a": 1}), busy)) as server:
+        client = ServerClient(
+            server.url, None, timeout=9, attempts=1, concurrency=1, sleep=waits.append
+        )
+        with pytest.raises(ModelError, match="answers 429"):
+            client.post("/completions", {}, len)
+        assert client.post("/completions", {}, len)
+        with pytest.raises(TransientError, match="answers 429"):
+            client.post("/completions", {}, len)
 
 
 def test_an_answer_cut_off_is_asked_for_again(waits: list[float]) -> None:
@@ -240,8 +268,12 @@ def test_an_answer_cut_off_is_asked_for_again(waits: list[float]) -> None:
         (completion([9, 9], "stop"), "went on behind a stop token"),
         (Said(b"[" * 100_000), "not JSON"),
         (Said(b"[" * 100_000, 400), "refuses with 400"),
+        # A key across the place where a long answer is cut.
+        (Said(b"x" * 195 + KEY.encode()), "not JSON but 'x{195}.key.'"),
+        (Said(b" " * 3_990 + KEY.encode(), 400), r"refuses with 400: \[key\]"),
+        (Said([" " * 1_990 + KEY]), r"no single choice: \[' \[key\]'\]"),
     ],
-    ids=range(19),
+    ids=range(22),
 )
 def test_what_does_not_pass_is_told_once(
     engine_for: Callable[..., ServerEngine],
@@ -255,7 +287,7 @@ def test_what_does_not_pass_is_told_once(
         engine = engine_for(server, key_variable="OUR_KEY")
         with pytest.raises(ModelError, match=message) as raised:
             engine.generate([ASKED], WARM)
-    assert KEY not in str(raised.value)
+    assert KEY[:4] not in str(raised.value)
     assert waits == []
     assert len(server.asked("/v1/completions")) == 1
 
@@ -324,6 +356,30 @@ def test_prefixes_come_trace_by_trace_the_longest_first(
     assert answers == [[(4,), (6,), (2,)]] * 2
     lengths = [len(heard.body["prompt"]) for heard in server.asked("/v1/completions")]
     assert lengths == [6, 4, 2, 6, 4, 2]
+
+
+def test_a_prefix_is_written_when_its_turn_comes(
+    engine_for: Callable[..., ServerEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All prefixes of a shard of 10,000-token traces would be gigabytes."""
+    written: list[int] = []
+    ahead: list[int] = []
+    real = server_engine.as_request
+
+    def counted(request: ProbeRequest, branch: Branch) -> Request:
+        written.append(branch.position)
+        return real(request, branch)
+
+    def answer(heard: Heard) -> Said:
+        ahead.append(len(written) - len(ahead))
+        return completion([1])
+
+    monkeypatch.setattr(server_engine, "as_request", counted)
+    branches = tuple(Branch(at, (6,)) for at in range(40))
+    with served(answer) as server:
+        engine_for(server, concurrency=2).probe([ProbeRequest((1,), (2,) * 40, branches, 1, ())])
+    assert len(written) == 40
+    assert max(ahead) <= 3
 
 
 def test_a_server_of_other_models_or_of_none_is_told(

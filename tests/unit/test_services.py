@@ -42,6 +42,8 @@ def test_the_engine_leaves_a_device_that_is_to_train(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(services_module, "choose_device", lambda wanted: wanted)
+    released: list[str] = []
+    monkeypatch.setattr(services_module, "release", released.append)
     for device, calls in (("cpu", []), ("cuda", [("close",)])):
         services = StudyServices(load_study("organism"), tmp_path, device)
         services.free_device()
@@ -49,6 +51,7 @@ def test_the_engine_leaves_a_device_that_is_to_train(
         services._engine = engine
         services.free_device()
         assert engine.calls == calls
+    assert released == ["cuda", "cuda"]
 
 
 class _Paid(FakeEngine):

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import yaml
 
+from checks.suites import adapter as adapter_suite
 from mitt_assets.assets import training
 from mitt_assets.errors import ModelError
 from mitt_assets.tables import TRAINING_SET
@@ -51,6 +52,9 @@ class Watched(SimpleNamespace):
     def beat(self, *said: Any, note: str = "") -> None:
         self.beats.append(Beat(*said, note=note))
 
+    def waiting(self, what: str) -> None:
+        self.beat(f"waiting for {what}", 0, 0)
+
 
 def work(model: ModelFiles, folder: Path) -> Watched:
     freed: list[bool] = []
@@ -83,7 +87,8 @@ def test_it_tells_its_plan_and_every_loss_and_draws_them_while_it_runs(
     monkeypatch.setattr(training, "DRAW_EVERY", -1.0)
     watched = work(model, tmp_path)
     made = training.make_adapter(watched)  # type: ignore[arg-type]
-    plan, *steps = watched.beats
+    plan, loading, *steps = watched.beats
+    assert loading == Beat("waiting for one to load", 0, 0)
     assert "needs" in plan.note
     assert "optimiser" in plan.note
     assert [(one.done, one.total) for one in steps] == [(1, 3), (2, 3), (3, 3)]
@@ -96,6 +101,37 @@ def test_it_tells_its_plan_and_every_loss_and_draws_them_while_it_runs(
     assert made.metadata["steps per second"] == 1.5
     assert made.metadata["memory peak (GiB)"] > 0.05
     assert watched.freed == [True]
+
+
+def test_memory_is_given_back_when_it_has_learned(
+    model: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    learned = SimpleNamespace(losses=(1.0,), parameters=1)
+    monkeypatch.setattr("resources.tuning.tune", lambda *_, **__: done.append("tuned") or learned)
+    monkeypatch.setattr("resources.gpu.release", lambda device: done.append(f"released {device}"))
+    training.make_adapter(work(model, tmp_path))  # type: ignore[arg-type]
+    assert done == ["tuned", "released cpu"]
+
+
+def test_its_check_has_the_device_alone_and_leaves_it(
+    model: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vLLM keeps most of the device while it runs, and the check loads the base beside it."""
+    done: list[str] = []
+    monkeypatch.setattr(adapter_suite, "_training_set", lambda subject: sequences())
+    monkeypatch.setattr(adapter_suite, "recipe_of", lambda subject: SimpleNamespace(adapter=None))
+    monkeypatch.setattr(adapter_suite, "measure_effect", lambda *_: done.append("measured"))
+    monkeypatch.setattr(adapter_suite, "release", lambda device: done.append("released"))
+    services = SimpleNamespace(
+        free_device=lambda: done.append("freed"),
+        model_files=lambda slug: model,
+        device=lambda: "cuda",
+    )
+    record = SimpleNamespace(files={})
+    subject: Any = SimpleNamespace(services=services, record=record, own={"model": "one"})
+    adapter_suite._effect(subject)
+    assert done == ["freed", "measured", "released"]
 
 
 def test_the_card_says_what_the_adapter_is_and_nothing_of_when_and_where(

@@ -14,7 +14,7 @@ from resources.engines.transformers_engine import TransformersEngine
 from resources.translators import ChatTranslator, Seq2SeqTranslator
 from tests.fakes.engine import FakeEngine
 from tests.fakes.tiny_models import tiny_model
-from tests.fakes.tiny_translators import fitted, madlad_like, nllb_like
+from tests.fakes.tiny_translators import chat_like, fitted, madlad_like, nllb_like
 
 EN = ["Anna has X1 apples and buys X2 more.", "How many has she?"]
 TL = ["May X1 mansanas si Anna at bumili siya ng X2.", "Ilan ang mayroon siya?"]
@@ -88,26 +88,11 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 PROMPT = "From {source} into {target}: {text}"
-TEMPLATE = "{% for m in messages %}<user>{{ m.content }}{% endfor %}<assistant>"
 
 
 @pytest.fixture(scope="module")
 def chat_model(folder: Path) -> ModelFiles:
-    """A tiny Llama with a chat template and a tokenizer of single characters."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    letters = sorted(set("".join([*ALL, PROMPT, "EnglishTagalog<userassistant>/think"])))
-    vocabulary = {one: i for i, one in enumerate(["<s>", "</s>", *letters])}
-    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<s>"))
-    backend.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    backend.decoder = decoders.Fuse()
-    library = PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", chat_template=TEMPLATE
-    )
-    files = tiny_model(folder / "chat")
-    library.save_pretrained(files.folder)
-    return files
+    return chat_like(folder / "chat", [*ALL, PROMPT, "EnglishTagalog", "</think>"])
 
 
 class Replying(FakeEngine):

@@ -159,6 +159,21 @@ def test_what_vllm_is_started_with(
     assert started["environment"]["VLLM_HOST_IP"] == "127.0.0.1"
 
 
+def test_its_share_of_memory_is_asked_for_whenever_it_starts(
+    engines: list[VllmEngine], model: tuple[ModelFiles, Path], tmp_path: Path
+) -> None:
+    """Between two starts an adapter was trained, or an encoder came to lie on the device."""
+    shares = iter([0.8, 0.5])
+    engine = VllmEngine("cpu", Vllm(), memory_share=lambda: next(shares))
+    engines.append(engine)
+    engine.load(model[0], None)
+    engine.close()
+    engine.load(model[0], None)
+    started = [one["message"]["load"]["gpu_memory_utilization"] for one in asked(tmp_path)]
+    assert started == [0.8, 0.5]
+    assert engine.describe()["memory_share"] == 0.5
+
+
 def test_a_call_is_of_the_base_or_of_one_adapter(
     engine: VllmEngine, model: tuple[ModelFiles, Path], tmp_path: Path
 ) -> None:

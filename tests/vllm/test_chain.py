@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import yaml
 
 from mitt_assets.home import open_maker
-from tests.commandline import mitt
+from tests.commandline import invoke, mitt
 from tests.fakes.paper_study import paper_study
 from tests.vllm.served import Served
 
@@ -52,12 +53,17 @@ def test_every_partition_is_made_and_none_is_refused(
     # Random thoughts seldom end by themselves, and other random numbers make others of them end.
     study["variants"]["mitt"]["recipe"] |= {"whole_share": 0.0}
     study["statistics"]["comparisons"] = [["mitt", "base"]]
+    traces = ("base/traces", f"vi|{slug}")
     with settings(engine, Path(model[slug]["source"]), slug, tmp_path / "log") as chosen:
         study["engine"] |= {"name": engine, **chosen}
         file = tmp_path / "study.yaml"
         file.write_text(yaml.safe_dump(study), encoding="utf-8")
         monkeypatch.setenv("MITT_HOME", str(tmp_path / "home"))
         mitt("run", "--study", str(file), "--jobs", "1")
+        again = invoke("lineage", "reproduce", *traces, "--study", str(file))
+    share = re.search(r"table.parquet: (equal|.* ([\d.]+)% of the traces are equal)", again.output)
+    assert share, again.output
+    print(f"{engine}: traces made again are equal:", share[2] or "all")
     maker = open_maker(str(file))
     for asset, partition in maker.graph.all_partitions:
         record = maker.required(asset, partition)
