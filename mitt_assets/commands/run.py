@@ -62,6 +62,10 @@ def run(
     except KeyboardInterrupt:
         console.print("Stopped. Finished partitions and shards are kept; run again to go on.")
         sys.exit(130)
+    finally:
+        if pool.job.devices or pool.job.device == "cpu":
+            # Runs of the web interface know no device of their own: one at a time has the GPU.
+            _free_dead(home, 1)
     _rebuild_links(home, pool.maker.store)
     _finish(pool, home, console)
     sys.exit(1 if pool.errors or pool.refused else 0)

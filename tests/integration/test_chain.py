@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 
 import mitt_assets
-from mitt_assets.home import open_maker
+from mitt_assets.dagster_assets import POOL
+from mitt_assets.home import Home, open_maker
 from tests.commandline import mitt
 from tests.conftest import MINIATURE
 
@@ -32,6 +34,21 @@ def test_a_second_run_recomputes_nothing(done: Path) -> None:
     output = mitt("run", "--study", str(done), "--jobs", "1")
     assert "made" not in output
     assert status(done)["statement_root"] == before
+
+
+def test_runs_of_the_web_interface_get_a_gpu_one_at_a_time_afterwards(done: Path) -> None:
+    home = Home(open_maker(str(done)).graph.study)
+
+    def slots(*more: str) -> int:
+        mitt("run", "--study", str(done), "--jobs", "2", *more)
+        with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+            limits = instance.event_log_storage.get_pool_limits()
+            (limit,) = [one.limit for one in limits if one.name == POOL]
+        return limit
+
+    # A machine may have a GPU that this run was told to leave alone, and the next is not.
+    assert slots("--device", "cpu") == 1
+    assert slots() == 2
 
 
 def contents(study: Path) -> dict[tuple[str, str | None], str | None]:

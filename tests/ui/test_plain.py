@@ -16,6 +16,7 @@ from tests.ui.served import Served, free_port
 COUNT = "{ assetNodes { id } }"
 
 
+@pytest.mark.xdist_group("plain")  # both keep a temporary folder in the repository meanwhile
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("command", ["dagster", "dg"])
 def test_the_home_is_made_and_kept(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -13,15 +14,21 @@ import yaml
 
 from mitt_assets.home import open_maker
 from tests.commandline import invoke, mitt
-from tests.fakes.paper_study import paper_study
-from tests.vllm.served import Served
+from tests.fakes.paper_study import EVALUATED, paper_study
+from tests.vllm.served import Served, wait_for
 
 SLUG = {"qwen2": "qwen", "llama": "llama"}
 
 
+SHARDS = "*/scratch/shards/*/*.shard"
+"""Where finished shards of the partition that is being made are kept, below a home."""
+
+
 @contextmanager
-def settings(engine: str, folder: Path, slug: str, log: Path) -> Iterator[dict[str, Any]]:
-    """The study's engine; a server runs meanwhile if it needs one."""
+def settings(
+    engine: str, folder: Path, slug: str, log: Path, home: Path
+) -> Iterator[dict[str, Any]]:
+    """The study's engine; a server runs meanwhile if it needs one, and dies in mid-partition."""
     if engine == "vllm":
         yield {"vllm": {"max_length": 1024, "memory_share": 0.1, "enforce_eager": True}}
         return
@@ -30,9 +37,23 @@ def settings(engine: str, folder: Path, slug: str, log: Path) -> Iterator[dict[s
     try:
         server.ready()
         endpoint = {"url": server.url, "model": server.name}
-        yield {"server": {"endpoints": {slug: endpoint}, "concurrency": 8}}
+        kept: list[int] = []
+        killer = Thread(target=_kill_once, args=(server, home, kept), daemon=True)
+        killer.start()
+        # Two samples a problem: as many shards as problems.
+        yield {"shard": 2, "server": {"endpoints": {slug: endpoint}, "concurrency": 8}}
+        killer.join(1)
+        assert kept and kept[0] < EVALUATED, "the server did not die in mid-partition"
     finally:
         server.kill()
+
+
+def _kill_once(server: Served, home: Path, kept: list[int]) -> None:
+    """Kill the server once a shard is kept, say how many there were, and start it again."""
+    wait_for(lambda: any(home.glob(SHARDS)), 300, "no shard was ever kept")
+    server.kill()
+    kept.append(len(list(home.glob(SHARDS))))
+    server.start()
 
 
 # Each engine with one family: the contract runs both families on both, and starting costs most.
@@ -54,11 +75,12 @@ def test_every_partition_is_made_and_none_is_refused(
     study["variants"]["mitt"]["recipe"] |= {"whole_share": 0.0}
     study["statistics"]["comparisons"] = [["mitt", "base"]]
     traces = ("base/traces", f"vi|{slug}")
-    with settings(engine, Path(model[slug]["source"]), slug, tmp_path / "log") as chosen:
+    home = tmp_path / "home"
+    with settings(engine, Path(model[slug]["source"]), slug, tmp_path / "log", home) as chosen:
         study["engine"] |= {"name": engine, **chosen}
         file = tmp_path / "study.yaml"
         file.write_text(yaml.safe_dump(study), encoding="utf-8")
-        monkeypatch.setenv("MITT_HOME", str(tmp_path / "home"))
+        monkeypatch.setenv("MITT_HOME", str(home))
         mitt("run", "--study", str(file), "--jobs", "1")
         again = invoke("lineage", "reproduce", *traces, "--study", str(file))
     share = re.search(r"table.parquet: (equal|.* ([\d.]+)% of the traces are equal)", again.output)
