@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    Locator,
+    Page,
+    Request,
+    TimeoutError,
+    expect,
+    sync_playwright,
+)
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "artefacts" / "ui"
@@ -22,6 +30,8 @@ COLOURS = 256
 """Of a documentation picture: a page has few, and this keeps it under 150 kB."""
 PATIENCE = 60_000
 """Milliseconds for a page to show what is expected of it, on a busy machine."""
+GLANCE = 3_000
+"""Milliseconds until somebody who sees nothing happen tries again."""
 expect.set_options(timeout=PATIENCE)
 MISSING = (
     "the tests of the web interface need Chromium: `apt-get install chromium` (Debian), or put a"
@@ -83,6 +93,23 @@ class Person:
             page.get_by_role("menuitem").filter(has=page.locator(f'[title="{value}"]')).click()
             page.keyboard.press("Escape")
         self.launch = dialog.get_by_role("button", name=re.compile("^Launch"))
+
+    def choose(self, field: Locator, value: str) -> None:
+        """Type into a field that offers values and take ``value``.
+
+        The page may draw the field anew while it loads, and forget what was typed: then again.
+        """
+        offered = self.page.get_by_role("menuitem").filter(has_text=value)
+        tries = PATIENCE // GLANCE
+        for number in range(1, tries + 1):
+            try:
+                field.fill(value, timeout=GLANCE)
+                offered.click(timeout=GLANCE)
+                break
+            except TimeoutError:
+                if number == tries:
+                    raise
+        expect(field).to_have_value(value)
 
     def colour(self, partition: str) -> str:
         """Of the dot beside a partition's name in the list that is open: green, red, grey, blue."""

@@ -178,10 +178,8 @@ def test_a_value_out_of_bounds_is_refused_in_words(person: Person) -> None:
     page.get_by_role("button", name="arrow_drop_down", exact=True).click()
     page.get_by_text("Open launchpad").click()
     pad = page.get_by_role("dialog").filter(has_text="Launchpad (configure assets)")
-    # The dialog draws its fields anew when the configuration has come.
     expect(pad.get_by_text("No missing config")).to_be_visible()
-    pad.get_by_placeholder("Partition").fill("en|llama")
-    page.get_by_text("en|llama", exact=True).last.click()
+    person.choose(pad.get_by_placeholder("Partition"), "en|llama")
     pad.get_by_text("log_every").first.click()
     page.keyboard.press("End")
     page.keyboard.type("0000")
