@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from mitt_assets.errors import ModelError
-from mitt_assets.method.requests import Request
 from mitt_assets.study import Endpoint, Server
 from resources.engines.base import ModelFiles
-from resources.engines.server_client import ServerClient
 from resources.engines.server_engine import ServerEngine
 from tests.engines.contract import GREEDY, EngineContract, Ground, Open, some_requests
-from tests.vllm.conftest import BY_FAMILY
 from tests.vllm.served import Served
 
 
@@ -40,8 +34,7 @@ def served(
 def opened(served: Served) -> Open:
     def open_engine(files: ModelFiles) -> ServerEngine:
         endpoint = Endpoint(url=served.url, model=served.name)
-        settings = Server(endpoints={files.slug: endpoint}, concurrency=8, attempts=100)
-        return ServerEngine(settings, client=partial(ServerClient, sleep=lambda _: time.sleep(4)))
+        return ServerEngine(Server(endpoints={files.slug: endpoint}, concurrency=8))
 
     return open_engine
 
@@ -82,31 +75,3 @@ class TestServer(EngineContract):
             mixed = pool.map(lambda one: one.generate(asked, GREEDY), (ground.engine, other))
             assert list(mixed) == [plain, adapted]
         assert ground.engine.generate(asked, GREEDY) == plain
-
-    @pytest.mark.parametrize("model", [BY_FAMILY["llama"]], indirect=True)
-    def test_a_server_killed_and_started_again_finishes_the_same_tokens(
-        self, ground: Ground, served: Served
-    ) -> None:
-        """In mid-call, with an adapter, which the second server has never heard of."""
-        engine = ground.engine
-        asked = [Request((3, n), n, 700, ()) for n in range(24)]
-        engine.load(ground.files, ground.adapter)
-        undisturbed = engine.generate(asked, GREEDY)
-        restarts: list[Thread] = []
-
-        def restart() -> None:
-            served.kill()
-            served.start()
-
-        def kill_once(finished: int, tokens: int) -> None:
-            if finished == 6 and not restarts:
-                restarts.append(Thread(target=restart))
-                restarts[0].start()
-
-        try:
-            made = engine.generate(asked, GREEDY, kill_once)
-        finally:
-            engine.load(ground.files, None)
-        assert restarts, "the server was not killed"
-        restarts[0].join()
-        assert made == undisturbed
