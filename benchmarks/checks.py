@@ -15,10 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from benchmarks.records import provenance
+
 if TYPE_CHECKING:
     import polars as pl
 
-    from mitt_assets.lineage.statement import Provenance, Record
 
 WINDOWS, TOKENS, UNIQUE = 1_000_000, 4_096, 40
 SECONDS, GIGABYTES = 10.0, 1.5
@@ -55,7 +56,7 @@ def prepare(folder: Path) -> int:
             for i in range(times)
         )
         files = {"table.parquet": write_table(many.cast(dict(schema)))}  # type: ignore[arg-type]
-        made.append(store.commit(_provenance(asset, made), files))
+        made.append(store.commit(provenance(asset, PARTITION, made), files))
     return cut.height * times
 
 
@@ -86,22 +87,6 @@ def _traces() -> pl.DataFrame:
             }
         )
     return pl.DataFrame(rows)
-
-
-def _provenance(asset: str, inputs: list[Record]) -> Provenance:
-    from mitt_assets.lineage.statement import Provenance
-
-    return Provenance(
-        asset=asset,
-        partition=PARTITION,
-        dependencies=tuple(one.dependency() for one in inputs),
-        study_slice={},
-        code={},
-        environment={},
-        run_id="benchmark",
-        started="",
-        ended="",
-    )
 
 
 def judge_windows(folder: str) -> tuple[str, float, float]:

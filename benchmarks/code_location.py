@@ -17,9 +17,9 @@ import time
 
 import polars as pl
 
+from benchmarks.records import provenance
 from mitt_assets.assets.chain import build_graph
 from mitt_assets.home import Home
-from mitt_assets.lineage.statement import Provenance
 from mitt_assets.materialise import Maker
 from mitt_assets.reporting.render import picture
 from mitt_assets.shown.pictures import panel_of
@@ -65,25 +65,11 @@ def _look() -> tuple[int, float]:
     home = Home(graph.study)
     maker = Maker(graph, home.store(), home.scratch)
     for asset, key in graph.all_partitions:
-        maker.store.commit(_provenance(asset, key), {"file": f"{asset} {key}".encode()})
+        maker.store.commit(provenance(asset, key, []), {"file": f"{asset} {key}".encode()})
     watched(maker, [])
     clock = time.perf_counter()
     watched(maker, [])
     return len(graph.all_partitions), time.perf_counter() - clock
-
-
-def _provenance(asset: str, key: str | None) -> Provenance:
-    return Provenance(
-        asset=asset,
-        partition=key,
-        dependencies=(),
-        study_slice={},
-        code={"version": "none"},
-        environment={},
-        run_id="none",
-        started="",
-        ended="",
-    )
 
 
 def _draw() -> float:

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from benchmarks.checks import PARTITION, prepare
+from benchmarks.records import provenance
 
 if TYPE_CHECKING:
     import polars as pl
@@ -66,21 +67,9 @@ def prepare_report(home: Path) -> int:
 def _commit(
     store: Store, asset: str, key: str | None, frame: pl.DataFrame, inputs: list[Record]
 ) -> Record:
-    from mitt_assets.lineage.statement import Provenance
     from mitt_assets.lineage.store import write_table
 
-    provenance = Provenance(
-        asset=asset,
-        partition=key,
-        dependencies=tuple(one.dependency() for one in inputs),
-        study_slice={},
-        code={},
-        environment={},
-        run_id="benchmark",
-        started="",
-        ended="",
-    )
-    return store.commit(provenance, {"table.parquet": write_table(frame)})
+    return store.commit(provenance(asset, key, inputs), {"table.parquet": write_table(frame)})
 
 
 def asked(home: Path, *arguments: str) -> float:

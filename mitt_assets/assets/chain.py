@@ -136,6 +136,15 @@ def _translator(study: Study) -> list[Step]:
 
 def _chain(study: Study, variant: str) -> list[Step]:
     """traces, probes, windows, segment_embeddings and consistency under one variant's prefix."""
+    traces_input = Input(f"{variant}/traces", "traces")
+    return [
+        *_generated(study, variant, traces_input),
+        *_measured(study, variant, traces_input),
+    ]
+
+
+def _generated(study: Study, variant: str, traces_input: Input) -> list[Step]:
+    """What a model writes: thoughts, and the answers read from them."""
     own = study.variants[variant]
     model = [Input("base_model", "base_model"), Input("translations", "translations")]
     if own.recipe:
@@ -144,34 +153,9 @@ def _chain(study: Study, variant: str) -> list[Step]:
     if own.inference_prefix:
         language = own.inference_prefix.language
         opening = [Input("base/traces", "openings", languages=(language,))]
-    traces_input = Input(f"{variant}/traces", "traces")
-    reference = study.statistics.reference
-
-    def step(
-        name: str,
-        make: Callable[[Work], Product],
-        text: str,
-        code: tuple[str, ...],
-        inputs: tuple[Input, ...],
-        settings: tuple[str, ...],
-        gpu: bool = False,
-    ) -> Step:
-        return Step(
-            f"{variant}/{name}",
-            LANGUAGE_MODEL,
-            make,
-            text,
-            variant,
-            code,
-            inputs,
-            settings,
-            table=name,
-            variant=variant,
-            gpu=gpu,
-        )
-
     return [
-        step(
+        _link(
+            variant,
             "traces",
             traces.make_traces,
             "Reasoning traces, thinking prolonged with the language's wait word.",
@@ -186,7 +170,8 @@ def _chain(study: Study, variant: str) -> list[Step]:
             ),
             gpu=True,
         ),
-        step(
+        _link(
+            variant,
             "probes",
             probes.make_probes,
             "The answer read every few tokens, at each end of thinking and at the end.",
@@ -201,7 +186,16 @@ def _chain(study: Study, variant: str) -> list[Step]:
             ),
             gpu=True,
         ),
-        step(
+    ]
+
+
+def _measured(study: Study, variant: str, traces_input: Input) -> list[Step]:
+    """What is measured of thoughts."""
+    reference = study.statistics.reference
+    embedded = f"{variant}/segment_embeddings"
+    return [
+        _link(
+            variant,
             "windows",
             windows.make_windows,
             "Windows of a thought and the language each is in.",
@@ -213,7 +207,8 @@ def _chain(study: Study, variant: str) -> list[Step]:
             (traces_input,),
             settings=("windows",),
         ),
-        step(
+        _link(
+            variant,
             "segment_embeddings",
             embeddings.make_segment_embeddings,
             "The parts of a thought as unit vectors.",
@@ -225,21 +220,42 @@ def _chain(study: Study, variant: str) -> list[Step]:
             (traces_input, Input("sentence_encoder", "sentence_encoder")),
             settings=("windows.tokens", "windows.segments"),
         ),
-        step(
+        _link(
+            variant,
             "consistency",
             embeddings.make_consistency,
             "Agreement of samples with each other and with the reference language.",
             ("mitt_assets.assets.embeddings", "mitt_assets.method.consistency"),
-            (
-                Input(
-                    f"{variant}/segment_embeddings",
-                    "segment_embeddings",
-                    languages=(OWN, reference),
-                ),
-            ),
+            (Input(embedded, "segment_embeddings", languages=(OWN, reference)),),
             settings=("windows.rolling", "statistics.reference"),
         ),
     ]
+
+
+def _link(
+    variant: str,
+    name: str,
+    make: Callable[[Work], Product],
+    text: str,
+    code: tuple[str, ...],
+    inputs: tuple[Input, ...],
+    settings: tuple[str, ...],
+    gpu: bool = False,
+) -> Step:
+    """A step of a variant's chain: a table of its name, for each language and model."""
+    return Step(
+        f"{variant}/{name}",
+        LANGUAGE_MODEL,
+        make,
+        text,
+        variant,
+        code,
+        inputs,
+        settings,
+        table=name,
+        variant=variant,
+        gpu=gpu,
+    )
 
 
 def _training(study: Study, variant: str) -> list[Step]:

@@ -91,8 +91,8 @@ class ServerClient:
         """What ``read`` makes of the answer to ``body``; statuses in ``busy`` are waited out.
 
         ``read`` may raise ServerAwayError for an answer that is worth another try. Raises
-        RefusedByServerError with the server's words; if it stays away,
-        TransientError, or ModelError where it has never answered.
+        RefusedByServerError with the server's words; if it stays away, TransientError, or
+        ModelError where it has never answered.
         """
         return self._patiently("POST", path, body, read, busy)
 

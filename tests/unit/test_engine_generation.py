@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 
-from mitt_assets.method.requests import Branch, Continuation, ProbeRequest, Request, Sampling
+from mitt_assets.method.requests import Branch, Continuation, ProbeRequest, Request
 from resources.engines import decoding
 from resources.engines.base import ModelFiles
 from resources.engines.transformers_engine import TransformersEngine
+from tests.engines.contract import GREEDY, WARM, some_requests
 from tests.fakes.tiny_models import FAMILIES, VOCABULARY, greedy_afresh, tiny_model
-
-GREEDY = Sampling(temperature=0.0, top_p=1.0)
-WARM = Sampling(temperature=0.9, top_p=0.95)
 
 
 @pytest.fixture(scope="module", params=[(f, heads) for f in FAMILIES for heads in (4, 2)], ids=str)
@@ -30,19 +28,6 @@ def engine(model: ModelFiles) -> TransformersEngine:
     engine = TransformersEngine("cpu")
     engine.load(model, None)
     return engine
-
-
-def some_requests(count: int, longest: int = 60, seed: int = 0) -> list[Request]:
-    draw = random.Random(seed)
-    return [
-        Request(
-            tokens=tuple(draw.randrange(VOCABULARY) for _ in range(draw.randint(1, 40))),
-            seed=draw.getrandbits(63),
-            max_tokens=draw.randint(0, longest),
-            stop=tuple(draw.sample(range(VOCABULARY), draw.randint(0, 2))),
-        )
-        for _ in range(count)
-    ]
 
 
 def test_greedy_tokens_are_those_of_the_library_run_afresh(
