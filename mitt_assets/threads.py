@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+MOST = 256
+"""Processes, or threads of one, that may be asked for: thousands halt a machine."""
 _NAMES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mitt_assets.commands.options import STUDY, selection_options
+from mitt_assets.threads import MOST
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 @selection_options
 @click.option("--limit", type=click.IntRange(min=1), help="Try the chain on the first N problems.")
 @click.option("--force", is_flag=True, help="Make the selected partitions even if up to date.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes (default: one a core).")
-@click.option("--threads", type=click.IntRange(min=1), default=1, help="Threads per worker.")
+@click.option("--jobs", type=click.IntRange(1, MOST), help="Worker processes; one a core if empty.")
+@click.option("--threads", type=click.IntRange(1, MOST), default=1, help="Threads per worker.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Instead of the study's."
 )

@@ -13,6 +13,7 @@ from mitt_assets.organism import SLUGS, checkpoint_path
 from mitt_assets.organism.lexicon import LANGUAGES
 from mitt_assets.organism.problems import SPLITS, draw_scenarios
 from mitt_assets.organism.recipe import recipe
+from mitt_assets.threads import MOST
 
 _ENCODER = "encoder"
 
@@ -32,7 +33,7 @@ def organism() -> None:
 @click.option("--slug", type=click.Choice([*SLUGS, _ENCODER]), required=True, help="What to train.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
 @click.option("--budget", type=click.IntRange(min=1), help="Tokens; the recipe's by default.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--threads", type=click.IntRange(1, MOST), default=1, show_default=True)
 def train(slug: str, out: Path, budget: int | None, threads: int) -> None:
     """Train a reasoner or the sentence encoder from nothing into a new folder."""
     if slug == _ENCODER and budget is not None:
@@ -79,7 +80,7 @@ def _train_reasoner(slug: str, out: Path, budget: int | None, threads: int) -> N
 @click.option("--slug", type=click.Choice(SLUGS), help="A shipped reasoner.")
 @click.option("--folder", type=click.Path(path_type=Path), help="A reasoner trained here.")
 @click.option("--problems", type=click.IntRange(min=1), help="Per language; the recipe's number.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--threads", type=click.IntRange(1, MOST), default=1, show_default=True)
 @click.option("--record", is_flag=True, help="Add the result to the folder's training.json.")
 def evaluate(
     slug: str | None, folder: Path | None, problems: int | None, threads: int, record: bool

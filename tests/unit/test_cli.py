@@ -65,6 +65,13 @@ def test_an_unknown_command_names_those_there_are() -> None:
     assert "there are: study, run, status" in result.output
 
 
+@pytest.mark.parametrize("option", ["--jobs", "--threads"])
+def test_no_more_processes_or_threads_than_a_machine_survives(option: str) -> None:
+    result = CliRunner().invoke(cli.mitt, ["run", option, "99999"])
+    assert result.exit_code == 2
+    assert "99999 is not in the range 1<=x<=256" in result.output
+
+
 class TestErrors:
     def test_a_users_error_is_a_message_and_no_trace(self) -> None:
         done = run("study", "show", "nowhere.yaml")
