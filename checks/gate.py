@@ -20,7 +20,7 @@ from mitt_assets.lineage import canonical
 from mitt_assets.lineage.canonical import JSON
 from mitt_assets.lineage.statement import Record, label
 from mitt_assets.lineage.store import Store
-from mitt_assets.lineage.walk import inputs_of, upstream
+from mitt_assets.lineage.walk import LostStatementError, inputs_of, upstream
 
 if TYPE_CHECKING:
     from mitt_assets.work import Services
@@ -79,7 +79,11 @@ class Gate:
         own = self._failure(record)
         if own is not None:
             return own
-        for ancestor in self._ancestors(record):
+        try:
+            ancestors = self._ancestors(record)
+        except LostStatementError as error:
+            return f"{label(record.asset, record.partition)} rests on what is lost: {error}"
+        for ancestor in ancestors:
             failed = self._failure(ancestor)
             if failed is not None:
                 return f"{label(record.asset, record.partition)} rests on {failed}"

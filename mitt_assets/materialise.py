@@ -23,6 +23,7 @@ from mitt_assets.lineage.canonical import JSON
 from mitt_assets.lineage.staleness import LEFT_OUT, Expected, Reason, explain
 from mitt_assets.lineage.statement import Provenance, Record, label
 from mitt_assets.lineage.store import Store, write_table
+from mitt_assets.lineage.walk import LostStatementError, upstream
 from mitt_assets.tables import TABLES
 from mitt_assets.work import TABLE_FILE, Beat, Product, Services, Work
 from resources.shards import ShardStore
@@ -143,7 +144,24 @@ class Maker:
             record = self.store.current(asset, partition)
         except IntegrityError as error:
             return [Reason("damaged", label(asset, partition), "a pointer", str(error))]
-        return explain(record, self.expected(asset, partition), self.store.current)
+        lost = self._lost(record) if record else []
+        return [*lost, *explain(record, self.expected(asset, partition), self.store.current)]
+
+    def _lost(self, record: Record) -> list[Reason]:
+        """Files of a record that are gone, and a statement it rests on; no bytes are read again."""
+        place = label(record.asset, record.partition)
+        found = [
+            Reason("damaged", f"{name} of {place}", digest, None)
+            for name, digest in sorted(record.files.items())
+            if not self.store.storage.has(digest)
+        ]
+        try:
+            upstream(self.store, [record])
+        except LostStatementError as error:
+            lost = error.lost
+            place, unreadable = label(lost.asset, lost.partition), "what cannot be read"
+            found.append(Reason("input-damaged", place, lost.statement, unreadable))
+        return found
 
     def make(
         self,
@@ -199,12 +217,21 @@ class Maker:
     ) -> Record | None:
         """One input's record, past the gate; None if it is absent and may be.
 
-        Raises MissingInputError or RefusedError, with the commands that help, if it may not be,
-        and SuiteBrokenError if what was never judged cannot be.
+        Raises MissingInputError, RefusedError or IntegrityError, with the commands that help, if it
+        may not be, and SuiteBrokenError if what was never judged cannot be.
         """
-        record = self.store.current(*pair)
+        if not required and self.absence(*pair) is not None:
+            return None
+        try:
+            record = self.store.current(*pair)
+            if record is not None:
+                self.gate.ensure(record, services)
+        except IntegrityError as error:
+            raise IntegrityError(
+                f"{reader} cannot read its input: {error} It is made again with:"
+                f" {command_for(*pair, self.graph)} --force"
+            ) from error
         if record is not None:
-            self.gate.ensure(record, services)
             refusal = self.gate.refusal(record)
             if refusal is None:
                 return record

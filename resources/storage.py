@@ -174,8 +174,8 @@ class Storage:
         state = "it is absent" if found is None else f"found {size} bytes with sha256 {found}"
         return IntegrityError(
             f"Object {_object(digest)} in {self.url} is not what was recorded: expected sha256 "
-            f"{digest}, {state}. Materialise the partition it belongs to again, or restore the "
-            "file from a copy."
+            f"{digest}, {state}. Restore the file from a copy, or make its partition again with "
+            "`mitt run --force --select`, its asset, language and model."
         )
 
 

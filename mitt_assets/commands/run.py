@@ -161,18 +161,23 @@ def _rebuild_links(home: Home, store: Store) -> None:
 
 
 def _finish(pool: Pool, home: Home, console: Console) -> None:
+    from mitt_assets.errors import IntegrityError
+
     if pool.errors:
         console.print(f"{len(pool.errors)} partition(s) failed; see above.", style="red")
         return
     if pool.refused:
         said = f"{len(pool.refused)} partition(s) refused by their checks; see above."
         console.print(said, style="red")
-    if _report_refused(pool):
+    try:
+        report = None if _report_refused(pool) else home.publish_report(pool.maker.store)
+        roots = _roots(pool.maker.store) if report else []
+    except IntegrityError as error:
+        click.secho(f"No report: {error}", fg="yellow", err=True)
         return
-    report = home.publish_report(pool.maker.store)
+    for kind, root in roots:
+        console.print(f"{kind} root: {root}", soft_wrap=True, highlight=False)
     if report is not None:
-        for kind, root in _roots(pool.maker.store):
-            console.print(f"{kind} root: {root}", soft_wrap=True, highlight=False)
         console.print(f"Report: {report}", soft_wrap=True, highlight=False, markup=False)
 
 

@@ -19,6 +19,7 @@ MARKS = {
     "fresh": "[green]●[/green]",
     "stale": "[yellow]◐[/yellow]",
     "refused": "[red]✖[/red]",
+    "damaged": "[red]▲[/red]",
     "missing": "[dim]○[/dim]",
 }
 
@@ -29,7 +30,10 @@ MARKS = {
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the study's content_root.")
 @click.option("--limit", type=click.IntRange(min=1), help="The home of `mitt run --limit N`.")
 def status(study: str | None, selection: Selection, as_json: bool, limit: int | None) -> None:
-    """Show which partitions are made, stale, refused or missing, and why.
+    """Show which partitions are made, stale, refused, damaged or missing, and why.
+
+    `mitt run` makes again what is stale or damaged. Whether bytes were altered, `mitt lineage
+    audit` tells.
 
     \b
     mitt status                       the whole grid
@@ -51,13 +55,19 @@ def status(study: str | None, selection: Selection, as_json: bool, limit: int | 
 
 
 def _state(maker: Maker, task: Task) -> dict[str, Any]:
-    record = maker.store.current(*task)
+    from mitt_assets.errors import IntegrityError
+
     reasons = maker.reasons(*task)
+    try:
+        record = maker.store.current(*task)
+    except IntegrityError:
+        record = None
     verdict = maker.gate.verdict(record) if record else None
     refusal = maker.gate.refusal(record) if record else None
-    state = "stale" if reasons else "refused" if refusal else "fresh"
+    kinds = {reason.kind for reason in reasons}
+    made = "stale" if reasons else "refused" if refusal else "fresh"
     return {
-        "state": "missing" if record is None else state,
+        "state": next((kind for kind in ("damaged", "missing") if kind in kinds), made),
         "verdict": verdict.result if verdict else None,
         "refusal": refusal,
         "content": record.content if record else None,
@@ -90,7 +100,7 @@ def _print(console: Console, maker: Maker, states: dict[Task, dict[str, Any]]) -
     console.print(table)
     console.print(
         f"{MARKS['fresh']} up to date   {MARKS['stale']} stale   {MARKS['refused']} refused"
-        f"   {MARKS['missing']} missing"
+        f"   {MARKS['damaged']} damaged   {MARKS['missing']} missing"
     )
     _print_reasons(console, states)
     made = [task for task, state in states.items() if state["content"]]
@@ -102,7 +112,7 @@ def _cells(row: dict[str | None, dict[str, Any]]) -> str:
 
 
 def _print_reasons(console: Console, states: dict[Task, dict[str, Any]]) -> None:
-    """Why partitions are stale or refused, equal reasons together."""
+    """Why partitions are stale, refused or damaged, equal reasons together."""
     from rich.markup import escape
 
     from mitt_assets.lineage.statement import label
@@ -110,7 +120,7 @@ def _print_reasons(console: Console, states: dict[Task, dict[str, Any]]) -> None
     together: dict[tuple[str, str], list[str]] = {}
     for task, state in states.items():
         why = state["refusal"] if state["state"] == "refused" else "; ".join(state["reasons"])
-        if state["state"] in ("stale", "refused"):
+        if state["state"] in ("stale", "refused", "damaged"):
             together.setdefault((state["state"], why), []).append(label(*task))
     for (kind, why), names in together.items():
         color = "yellow" if kind == "stale" else "red"

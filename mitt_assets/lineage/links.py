@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from mitt_assets.errors import StorageError
-from mitt_assets.lineage.statement import Record
+from mitt_assets.errors import IntegrityError, StorageError
+from mitt_assets.lineage.statement import Record, label
 from mitt_assets.lineage.store import TABLE, Store
 from resources.files import told
 
@@ -34,7 +34,7 @@ def rebuild(store: Store, root: Path) -> Path:
     """Make `root/tables` show every current file, in one step, and return it.
 
     Raises StorageError if the store is not a local folder, or if `root/tables` holds anything but
-    links: it would be replaced.
+    links: it would be replaced; IntegrityError if a current file is gone.
     """
     root = root.resolve()
     target = root / FOLDER
@@ -58,10 +58,13 @@ def _links(store: Store) -> Iterator[tuple[PurePosixPath, Path]]:
     for record in store.records():
         for name, digest in record.files.items():
             source = store.storage.local_path(digest)
+            if source is None and not store.storage.has(digest):
+                place = label(record.asset, record.partition)
+                raise IntegrityError(f"{name} of {place} is gone; `mitt run` makes it again.")
             if source is None:
                 raise StorageError(
                     f"{store.storage.url} has no local file for object {digest}, so nothing can "
-                    "be linked. Use `mitt export` for a remote store, `mitt lineage audit` else."
+                    "be linked. Use `mitt export` for a remote store."
                 )
             yield tree_path(record, name), source.resolve()
 

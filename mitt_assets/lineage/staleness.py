@@ -14,7 +14,9 @@ from mitt_assets.lineage.canonical import JSON
 from mitt_assets.lineage.statement import Record, label
 from mitt_assets.lineage.store import Store
 
-Kind = Literal["missing", "code", "study", "input", "input-missing", "input-stale", "damaged"]
+Kind = Literal[
+    "missing", "code", "study", "input", "input-missing", "input-stale", "input-damaged", "damaged"
+]
 Key = tuple[str, str | None]
 _SHOWN = 60
 LEFT_OUT = "left out"
@@ -51,6 +53,7 @@ class Reason:
             "input": self._input_sentence(was, now),
             "input-missing": f"the input {self.field} is missing",
             "input-stale": f"the input {self.field} is itself to be made again",
+            "input-damaged": f"the input {self.field} is damaged: recorded {was}, found {now}",
             "damaged": f"{self.field} is damaged: recorded {was}, found {now}",
         }[self.kind]
 
@@ -131,7 +134,7 @@ def _input(
     try:
         found = current(*key)
     except IntegrityError as error:
-        return Reason("damaged", label(*key), was, str(error))
+        return Reason("input-damaged", label(*key), was, str(error))
     if found is None:
         return Reason("input-missing", label(*key), was, None)
     return None if found.content == was else Reason("input", label(*key), was, found.content)

@@ -127,7 +127,7 @@ def parse(data: bytes) -> Record:
     except (KeyError, TypeError) as error:
         raise IntegrityError(
             f"Statement {sha256} lacks a field or has one of the wrong kind: {error!r}. "
-            "Materialise its partition again."
+            "`mitt run` makes its partition again."
         ) from error
 
 

@@ -14,7 +14,7 @@ from mitt_assets.errors import DataError, IntegrityError, MissingInputError
 from mitt_assets.lineage import canonical
 from mitt_assets.lineage.folders import materialise_folder
 from mitt_assets.lineage.statement import Provenance, Record, build, label, parse
-from resources.storage import Storage, pointer_path
+from resources.storage import Storage, pointer_key, pointer_path
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,7 +68,7 @@ class Store:
         if record is not None and (record.asset, record.partition) != (asset, partition):
             raise IntegrityError(
                 f"The pointer of {label(asset, partition)} in {self.storage.url} leads to "
-                f"{label(record.asset, record.partition)}. Materialise it again."
+                f"{label(record.asset, record.partition)}. `mitt run` makes it again."
             )
         return record
 
@@ -158,7 +158,10 @@ class Store:
             return None
         kept = self._pointers.get(name)
         if kept is None or kept[0] != data:
-            kept = (data, self.statement_record(_statement_in(data, f"{self.storage.url}/{name}")))
+            try:
+                kept = (data, self.statement_record(_statement_in(data, self.storage.url, name)))
+            except IntegrityError as error:
+                raise IntegrityError(f"{_place(name)} cannot be read: {error}") from error
             self._pointers[name] = kept
         return kept[1]
 
@@ -193,14 +196,18 @@ def _pointer(record: Record) -> bytes:
     )
 
 
-def _statement_in(pointer: bytes, place: str) -> str:
+def _place(pointer: str) -> str:
+    return label(*pointer_key(pointer.removeprefix("refs/").removesuffix(".json")))
+
+
+def _statement_in(pointer: bytes, url: str, name: str) -> str:
     import json
 
     try:
         return str(json.loads(pointer)["statement"])
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
-            f"Pointer {place} is damaged ({error!r}). Materialise its partition again."
+            f"Pointer {url}/{name} is damaged ({error!r}). `mitt run` makes its partition again."
         ) from error
 
 

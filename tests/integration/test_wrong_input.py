@@ -181,13 +181,15 @@ def test_a_damaged_pointer_is_made_again(study_file: StudyFile) -> None:
     assert open_maker(str(study)).required("problems", None).content == record.content
 
 
-def test_a_run_names_the_damaged_object_and_how_to_make_it_again(study_file: StudyFile) -> None:
+def test_a_run_names_the_altered_object_and_how_to_make_it_again(study_file: StudyFile) -> None:
     study = study_file()
     assert run(study, "--select", "problems").exit_code == 0
     maker = open_maker(str(study))
     path = maker.store.storage.local_path(maker.required("problems", None).files["table.parquet"])
     assert path is not None
+    altered = path.read_bytes()[:-1]
     path.unlink()
+    path.write_bytes(altered)
     refused(run(study, "--select", "translations", "--language", "en"), "problems", "mitt run")
 
 

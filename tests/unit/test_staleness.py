@@ -74,7 +74,7 @@ def test_an_input_whose_record_is_broken_is_damaged():
         raise IntegrityError("truncated")
 
     assert told(explain(record(), expected(), broken)) == [
-        ("damaged", "base/traces[tl|llama]", "in1", "truncated")
+        ("input-damaged", "base/traces[tl|llama]", "in1", "truncated")
     ]
 
 

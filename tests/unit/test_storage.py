@@ -67,7 +67,7 @@ def test_putting_twice_keeps_one_object(storage):
 def test_an_absent_object_is_named_with_the_remedy(storage):
     assert not storage.has(ABSENT)
     for ask in (storage.get, storage.verify, storage.size):
-        with pytest.raises(IntegrityError, match=f"(?s){ABSENT}.*absent.*Materialise"):
+        with pytest.raises(IntegrityError, match=f"(?s){ABSENT}.*absent.*mitt run --force"):
             ask(ABSENT)
 
 
