@@ -48,6 +48,10 @@ def test_a_file_is_found_beside_the_one_that_extends_it(
             "name: mine\nextends: organism\nproblems: {language: it}\ntranslation: {units: words}",
             "translation.units: words are known in English only, and the set is in it",
         ),
+        (
+            "name: mine\nextends: organism\nwindows: {candidates: [en, xx, zh-cn]}",
+            r"windows.candidates: langid has no language 'xx', 'zh-cn' \(zh\?\); give two letters",
+        ),
     ],
 )
 def test_what_cannot_be_extended_is_said(tmp_path: Path, text: str, words: str) -> None:
