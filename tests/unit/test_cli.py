@@ -131,6 +131,11 @@ class TestStudy:
             call("study", "new", str(tmp_path / "My Study.yaml"))
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.parametrize("name", ["", ".", "/"])
+    def test_a_new_study_needs_a_name(self, name: str) -> None:
+        with pytest.raises(StudyError, match="names no study; give a name"):
+            call("study", "new", name)
+
     @pytest.mark.parametrize("options", [(), ("--changed",)])
     def test_what_show_prints_is_the_same_study(self, options: tuple[str, ...]) -> None:
         assert parse(call("study", "show", "organism", *options)) == load_study("organism")
