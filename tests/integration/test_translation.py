@@ -17,7 +17,7 @@ import pytest
 from checks.judge import judge
 from checks.subject import Subject
 from checks.verdicts import Verdict
-from mitt_assets.errors import DataError, IntegrityError
+from mitt_assets.errors import DataError, IntegrityError, StudyError
 from mitt_assets.home import open_maker
 from mitt_assets.lineage.statement import Record
 from mitt_assets.lineage.store import write_table
@@ -254,6 +254,12 @@ def test_a_persons_file_alone_makes_a_language_and_says_what_it_lacks(
     write_person(file, *rows[:2])
     with pytest.raises(DataError, match="1 questions are neither in the set nor in"):
         translate(made, "tl")
+
+
+def test_a_language_that_is_none_of_the_study_is_refused_by_name(make_study: Make) -> None:
+    made = make_study(method="parallel", file="none.jsonl")
+    with pytest.raises(StudyError, match="translations has no partition 'xx'; name one of them"):
+        translate(made, "xx")
 
 
 def test_a_change_in_a_persons_file_makes_its_language_stale_and_no_other(
