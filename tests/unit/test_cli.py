@@ -1,6 +1,7 @@
 """The command line: help without heavy imports, errors in a paragraph, study files that run."""
 
 import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -104,6 +105,28 @@ class TestErrors:
         done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
         assert done.stdout.startswith("name: paper")
         assert done.stderr == ""
+
+
+class TestAccept:
+    @pytest.fixture(autouse=True)
+    def nameless(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MITT_HOME", str(tmp_path))
+        for name in ("USER", "LOGNAME", "LNAME", "USERNAME"):
+            monkeypatch.delenv(name, raising=False)
+
+    def test_who_is_logged_in_accepts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LOGNAME", "ann")
+        said = CliRunner().invoke(cli.mitt, ["accept", "--reason", "known"])
+        assert "nothing of the selection" in said.output
+
+    def test_a_user_without_a_name_is_asked_for_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def unknown(number: int) -> None:
+            raise KeyError(f"uid not found: {number}")
+
+        monkeypatch.setattr(pwd, "getpwuid", unknown)
+        said = CliRunner().invoke(cli.mitt, ["accept", "--reason", "known"])
+        assert said.exit_code == 2
+        assert "give it: --by NAME" in said.output
 
 
 class TestStudy:
