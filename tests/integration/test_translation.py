@@ -290,6 +290,8 @@ def test_a_change_in_a_persons_file_makes_its_language_stale_and_no_other(
 
 BAD = [
     ({"id": 2, "language": "tl"}, "line 1: the question is None"),
+    ({"id": 2, "language": "tl", "question": "\u200b"}, "line 1: the question is empty"),
+    ({"id": 2, "language": "tl", "question": "a\0"}, "line 1: the question holds the control"),
     ({"id": 2, "language": "tl", "question": "\ud800"}, "line 1: the question holds half a"),
     ({"language": "tl", "question": "A"}, "line 1: it names no problem"),
     ({"id": 2, "language": "en", "question": "A"}, "line 1: the language is 'en'"),
