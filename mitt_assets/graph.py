@@ -86,6 +86,18 @@ class Graph:
         """All partitions of an asset."""
         return partitions.keys(self.study, self.step(asset).dimensions)
 
+    def require(self, asset: str, partition: str | None) -> None:
+        """Refuse what is no partition of an asset. Raises StudyError naming those there are."""
+        known = self.partitions(asset)
+        if partition in known:
+            return
+        if known == [None]:
+            raise StudyError(f"{asset} has no partitions, and so no {partition!r}; name none")
+        some = ", ".join(map(str, known))
+        if partition is None:
+            raise StudyError(f"{asset} has several partitions; name one of them: {some}")
+        raise StudyError(f"{asset} has no partition {partition!r}; name one of them: {some}")
+
     def inputs(self, asset: str, partition: str | None) -> dict[str, list[tuple[str, str | None]]]:
         """Per input name, the (asset, partition) pairs a partition reads."""
         step = self.step(asset)

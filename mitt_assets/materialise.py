@@ -173,9 +173,11 @@ class Maker:
     ) -> Made:
         """Make and commit one partition.
 
-        Raises MissingInputError naming the partition that is not there and how to make it, and
-        whatever the step raises. Nothing is committed then.
+        Raises StudyError for what is no partition of the study, MissingInputError naming the input
+        that is not there and how to make it, and whatever the step raises. Nothing is committed
+        then.
         """
+        self.graph.require(asset, partition)
         step = self.graph.step(asset)
         records = self._records(asset, partition, services)
         expected = self.expected(asset, partition)

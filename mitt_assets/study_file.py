@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from mitt_assets.errors import StudyError
 from mitt_assets.study import Study, preset_path
+from mitt_assets.study.part import TRUTHS
 
 DEFAULT = "organism"
 
@@ -123,10 +124,18 @@ def _complaint(error: Mapping[str, Any]) -> str:
         return f"{place}: required, but not given"
     if error["type"] == "value_error":
         return f"{place}: {error['ctx']['error']}" if place else str(error["ctx"]["error"])
-    return f"{place}: found {_short(found)}; {_allowed(error['msg'])}"
+    if isinstance(found, bool) and error["type"] == "string_type":
+        return f'{place}: found {TRUTHS[found]}; write it in quotes, as in "no"'
+    return f"{place}: found {_short(found)}; {_allowed(error)}"
 
 
-def _allowed(message: str) -> str:
+def _allowed(error: Mapping[str, Any]) -> str:
+    if error["type"] == "string_pattern_mismatch":  # a slug: no other text has a pattern
+        return (
+            "a name is of small letters a to z, digits, hyphens, underscores and dots, and begins"
+            " with a letter or a digit"
+        )
+    message = str(error["msg"])
     return message[:1].lower() + message[1:]
 
 

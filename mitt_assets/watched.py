@@ -24,7 +24,8 @@ from mitt_assets.materialise import Maker
 from mitt_assets.study_file import load_study
 from mitt_assets.up_to_date import LOOK, LOOK_INTO
 from resources.files import told, write_atomic
-from resources.problem_sources import is_file, origin, splits
+from resources.hub import is_file
+from resources.problem_sources import origin, splits
 from resources.problem_sources.hub_sets import data_files
 
 SENSOR = "changed_files"

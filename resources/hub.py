@@ -18,6 +18,7 @@ Kind = Literal["model", "dataset"]
 
 Answer = TypeVar("Answer")
 
+_FILES = (".jsonl", ".csv", ".parquet", ".json", ".tsv", ".txt")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NAMES = {"model": "model", "dataset": "data set"}
 _PAGES = {"model": "https://huggingface.co", "dataset": "https://huggingface.co/datasets"}
@@ -35,13 +36,19 @@ def is_commit(revision: str | None) -> bool:
     return revision is not None and _COMMIT.fullmatch(revision) is not None
 
 
+def is_file(source: str) -> bool:
+    """Whether a source is a file and no folder: one that is here, or the name of a data file."""
+    path = Path(source).expanduser()
+    return not path.is_dir() and (path.suffix.lower() in _FILES or path.exists())
+
+
 def is_repository(source: str) -> bool:
-    """Whether a source is written as a hub id, owner/name, and is no folder here."""
+    """Whether a source is written as a hub id, owner/name, and is no file or folder here."""
     owner, slash, name = source.partition("/")
     written = (
         bool(slash and owner and name) and "/" not in name and not source.startswith((".", "~"))
     )
-    return written and not Path(source).expanduser().is_dir()
+    return written and not is_file(source) and not Path(source).expanduser().is_dir()
 
 
 def snapshot(

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from mitt_assets.errors import StudyError
 from mitt_assets.method.windows import Identified
+from mitt_assets.study.identified import unknown_to_langid
 
 _TOGETHER = 2_000
 """Texts walked together: their state stays in the processor's cache (measured)."""
@@ -101,12 +102,10 @@ class BulkLangid(LanguageIdentifier):
         return {"identifier": "langid", "version": version("langid")}
 
     def _columns(self, candidates: Sequence[str]) -> list[int]:
+        complaint = unknown_to_langid(candidates)
+        if complaint:
+            raise StudyError(f"windows.candidates: {complaint}")
         known = self._model.nb_classes
-        if unknown := [code for code in candidates if code not in known]:
-            raise StudyError(
-                f"windows.candidates: langid has no language {', '.join(unknown)}; it knows "
-                f"{' '.join(known)}"
-            )
         return [column for column, code in enumerate(known) if code in candidates]
 
     @cached_property

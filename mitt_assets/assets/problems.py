@@ -11,10 +11,10 @@ from mitt_assets.study import Problems, Study
 from mitt_assets.tables import PROBLEMS
 from mitt_assets.work import Product, Work
 from resources.files import chunks_of, sha256_of
+from resources.hub import is_file
 from resources.problem_sources import (
     ProblemSource,
     SourceProblem,
-    is_file,
     load_all,
     origin,
     splits,

@@ -112,14 +112,14 @@ def _rows(outcome: Outcome) -> str:
 @selection_options
 @click.option("--limit", type=click.IntRange(min=1), help="The home of `mitt run --limit N`.")
 @click.option("--reason", required=True, help="Why the data may be used; the report shows it.")
-@click.option("--by", envvar="USER", required=True, help="Who says so.  [env: USER]")
+@click.option("--by", envvar="USER", help="Who says so; if not given, who is logged in.")
 @click.option("--withdraw", is_flag=True, help="Take the acceptance back.")
 def accept(
     study: str | None,
     selection: Selection,
     limit: int | None,
     reason: str,
-    by: str,
+    by: str | None,
     withdraw: bool,
 ) -> None:
     """Let refused partitions be read in spite of their checks.
@@ -133,6 +133,7 @@ def accept(
     from mitt_assets.home import open_maker
     from mitt_assets.lineage.statement import label
 
+    by = _logged_in() if by is None else by
     if not reason.strip() or not by.strip():
         raise click.UsageError("--reason and --by must say something: the report shows them.")
     maker = open_maker(study, limit)
@@ -155,6 +156,18 @@ def accept(
         raise click.ClickException(
             f"nothing of the selection {what}; see what is with: mitt status, mitt check"
         )
+
+
+def _logged_in() -> str:
+    """The user this process runs as, who may have no name in a container."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError) as error:  # KeyError: Python 3.12 and older
+        raise click.UsageError(
+            "who accepts is not known, for this user has no name here; give it: --by NAME"
+        ) from error
 
 
 def _stored(maker: Maker, selection: Selection) -> list[Task]:

@@ -78,12 +78,7 @@ def _recorded(maker: Maker, asset: str, partition: str | None) -> Record:
 
     Raises StudyError for no such partition, MissingInputError for one that was never made.
     """
-    from mitt_assets.errors import StudyError
-
-    known = maker.graph.partitions(asset)
-    if partition not in known:
-        some = "no partitions" if known == [None] else ", ".join(map(str, known))
-        raise StudyError(f"{asset} has no partition {partition!r}; it has {some}")
+    maker.graph.require(asset, partition)
     return maker.required(asset, partition)
 
 

@@ -50,6 +50,8 @@ def new(name: str, other: str | None) -> None:
     from mitt_assets.study_file import parse
 
     path = Path(name)
+    if not path.name:
+        raise StudyError(f"{name!r} names no study; give a name or a file: mitt study new mine")
     path = path if path.suffix in (".yaml", ".yml") else path.with_name(f"{path.name}.yaml")
     text = _copied(other, path.stem) if other else _template(path)
     parse(text, str(path))

@@ -15,7 +15,7 @@ from mitt_assets.costs.memory import ModelMemory
 from mitt_assets.errors import StudyError
 from mitt_assets.study import Study
 from resources import hub
-from resources.problem_sources import is_file, languages_brought, open_source, origin
+from resources.problem_sources import languages_brought, open_source, origin
 from resources.problem_sources.base import split_settings, splits
 
 
@@ -131,7 +131,7 @@ def _problems(study: Study) -> tuple[dict[str, int], list[str]]:
         name, count = origin(settings, split)[0], split_settings(settings, split).count
         if count is not None:
             counts[split] = count
-        elif name == "organism" or is_file(name) or not hub.is_repository(name):
+        elif not hub.is_repository(name):
             counts[split] = len(source.load(split))
         else:
             raise StudyError(

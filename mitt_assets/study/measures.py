@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from mitt_assets.study.identified import unknown_to_langid
 from mitt_assets.study.part import PAPER, Part, setting
 
 
@@ -69,6 +70,14 @@ class Windows(Part):
         assumed="langid labels wordless windows English whatever they say; measured, our threshold",
         ge=0,
     )
+
+    @field_validator("candidates")
+    @classmethod
+    def _known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        complaint = unknown_to_langid(codes)
+        if complaint:
+            raise ValueError(complaint)
+        return codes
 
 
 class Statistics(Part):

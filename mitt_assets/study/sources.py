@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mitt_assets.study.part import Part, setting
 
@@ -27,6 +28,16 @@ class Language(Part):
         assumed="Wait in s1; the words in other languages are ours",
         min_length=1,
     )
+
+    @field_validator("wait")
+    @classmethod
+    def _prolongs(cls, wait: str) -> str:
+        if tag := re.search(r"</?think>", wait):
+            raise ValueError(
+                f"found {wait!r}; a word that prolongs a thought holds no {tag.group()}: take it"
+                " out"
+            )
+        return wait
 
 
 class Shape(Part):
@@ -64,6 +75,14 @@ class Answer(Part):
     type: Literal["integer"] = "integer"
     low: int = Field(0, description="smallest possible answer")
     high: int = Field(999, description="largest possible answer")
+
+    @model_validator(mode="after")
+    def _some(self) -> Answer:
+        if self.low > self.high:
+            raise ValueError(
+                f"no answer is possible from low, {self.low}, to high, {self.high}: swap them"
+            )
+        return self
 
 
 class Columns(Part):

@@ -15,7 +15,7 @@ from resources.problem_sources.base import (
 )
 from resources.problem_sources.files import FileSource
 from resources.problem_sources.hub import HubSource
-from resources.problem_sources.opening import is_file, load_all, open_source
+from resources.problem_sources.opening import load_all, open_source
 from resources.problem_sources.organism import OrganismSource
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "ProblemSource",
     "SourceProblem",
     "columns_of",
-    "is_file",
     "languages_brought",
     "load_all",
     "open_source",

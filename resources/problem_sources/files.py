@@ -78,11 +78,13 @@ def _refuse_shared_columns(questions: Mapping[str, str], path: Path) -> None:
 
 def _reader(path: Path) -> Callable[[Path], list[Line]]:
     readers = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
-    if not path.is_file():
+    if not path.exists():
         raise DataError(
             f"{path}: there is no such file in {Path.cwd()}; mend problems.source, or run from"
             f" the folder it is relative to"
         )
+    if not path.is_file():
+        raise DataError(f"{path}: it is no plain file, as a set of problems is; write it as one")
     kind = path.suffix.lower()
     if kind not in readers:
         raise DataError(f"{path}: a set of problems ends in {', '.join(readers)}; convert the file")

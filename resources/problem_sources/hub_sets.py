@@ -17,6 +17,7 @@ from resources import hub
 
 Fields = Mapping[str, Any]
 
+_DESCRIBED = ("README.md", ".huggingface.yaml")
 _PATTERNS = (
     "*.parquet",
     "*.jsonl",
@@ -26,8 +27,7 @@ _PATTERNS = (
     "*.json.gz",
     "*.csv.gz",
     "*.jsonl.zst",
-    "README.md",
-    ".huggingface.yaml",
+    *_DESCRIBED,
 )
 """What a problem set consists of; pictures, weights and scripts are never fetched."""
 
@@ -41,6 +41,11 @@ def folder_of(source: str, revision: str | None, place: str) -> Path:
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
+        if not any(path.name not in _DESCRIBED for path in data_files(folder)):
+            raise DataError(
+                f"{place}: {source} is a folder without data files; put some there (.parquet,"
+                f" .jsonl, .json or .csv), or name another source"
+            )
         return folder
     if not hub.is_repository(source):
         raise DataError(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 from mitt_assets.errors import DataError
 from mitt_assets.study import Problems, Study
+from resources.hub import is_file
 from resources.problem_sources.base import ProblemSource, SourceProblem, origin, splits
 from resources.problem_sources.files import FileSource
 from resources.problem_sources.hub import HubSource
 from resources.problem_sources.organism import OrganismSource
-
-_FILES = (".jsonl", ".csv", ".parquet", ".json", ".tsv", ".txt")
 
 
 def open_source(study: Study) -> ProblemSource:
@@ -37,11 +34,6 @@ class _BySplit(ProblemSource):
         if source == "organism":
             return self._organism
         return self._file if is_file(source) else self._hub
-
-
-def is_file(source: str) -> bool:
-    """Whether a source is a file and not a set on the hub."""
-    return PurePath(source).suffix.lower() in _FILES
 
 
 def load_all(source: ProblemSource, problems: Problems) -> dict[str, list[SourceProblem]]:

@@ -20,6 +20,7 @@ from resources.problem_sources.base import (
 )
 
 _SHOWN = 60
+_BREAKS = "\t\n\v\f\r\x85"
 _POINT_ZERO = re.compile(r"([+-]?[0-9]+)\.0\Z")
 
 
@@ -100,6 +101,25 @@ def half_letter(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def unreadable(text: str) -> str | None:
+    """What keeps a text from being one that can be read; None if nothing does.
+
+    Control characters other than a break of lines or pages and a tab are no text: a backslash that
+    JSON took for an escape (``\\b`` of ``\\beta``) leaves one.
+    """
+    if all(one.isspace() or unicodedata.category(one) == "Cf" for one in text):
+        return "is empty; write it, or remove the row"
+    if half_letter(text):
+        return "holds half a character (a lone surrogate); write the row again as UTF-8"
+    for one in text:
+        if unicodedata.category(one) == "Cc" and one not in _BREAKS:
+            return (
+                f"holds the control character U+{ord(one):04X}; take it out (in JSON, a backslash"
+                " of LaTeX is written twice)"
+            )
+    return None
+
+
 def _problem(row: Row, study: Study) -> SourceProblem:
     questions = {code: _question(row, code) for code in row.questions}
     return SourceProblem(
@@ -112,20 +132,14 @@ def _problem(row: Row, study: Study) -> SourceProblem:
 
 def _question(row: Row, language: str) -> str:
     text = row.questions[language]
-    if text is None or (isinstance(text, str) and not text.strip()):
-        raise DataError(
-            f"{row.place}: the question in {language} is empty; write it, or remove the row"
-        )
+    text = "" if text is None else text
     if not isinstance(text, str):
         raise DataError(
             f"{row.place}: the question in {language} is {shown(text)}, not text; mend the row,"
             f" or set problems.columns.question to the column of the text"
         )
-    if half_letter(text):
-        raise DataError(
-            f"{row.place}: the question in {language} holds half a character (a lone surrogate);"
-            f" write the row again as UTF-8"
-        )
+    if fault := unreadable(text):
+        raise DataError(f"{row.place}: the question in {language} {fault}")
     return text
 
 

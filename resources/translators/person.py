@@ -9,7 +9,7 @@ from typing import Any
 
 from mitt_assets.errors import DataError
 from resources.problem_sources.files import read_lines
-from resources.problem_sources.rows import half_letter, shown
+from resources.problem_sources.rows import shown, unreadable
 
 KEYS = ("problem_id", "id")
 
@@ -51,16 +51,13 @@ def _row(place: str, fields: dict[str, Any], languages: Collection[str]) -> Pers
             f"{place}: the language is {shown(fields.get('language'))}; give one that the study"
             f" translates into: {', '.join(languages)}"
         )
-    if not isinstance(question, str) or not question.strip():
+    if not isinstance(question, str):
         raise DataError(
             f"{place}: the question is {shown(question)}; write the translated text, or remove"
             " the row"
         )
-    if half_letter(question):
-        raise DataError(
-            f"{place}: the question holds half a character (a lone surrogate); write the row again"
-            " as UTF-8"
-        )
+    if fault := unreadable(question):
+        raise DataError(f"{place}: the question {fault}")
     return PersonRow(place, key, _text(fields[key]), language, question)
 
 

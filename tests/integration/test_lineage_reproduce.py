@@ -155,8 +155,8 @@ def test_a_damaged_input_cannot_be_read_again(own):
     ("arguments", "told"),
     [
         (("base/nothing", PARTITION), "no asset 'base/nothing'"),
-        (("base/windows", "xx|llama"), "it has de|llama, en|llama, tl|llama"),
-        (("base/windows",), "it has de|llama"),
+        (("base/windows", "xx|llama"), "name one of them: de|llama, en|llama, tl|llama"),
+        (("base/windows",), "base/windows has several partitions; name one of them: de|llama"),
         (("reports/scaling", "tl"), "no partitions"),
     ],
 )

@@ -17,7 +17,7 @@ import pytest
 from checks.judge import judge
 from checks.subject import Subject
 from checks.verdicts import Verdict
-from mitt_assets.errors import DataError, IntegrityError
+from mitt_assets.errors import DataError, IntegrityError, StudyError
 from mitt_assets.home import open_maker
 from mitt_assets.lineage.statement import Record
 from mitt_assets.lineage.store import write_table
@@ -256,6 +256,12 @@ def test_a_persons_file_alone_makes_a_language_and_says_what_it_lacks(
         translate(made, "tl")
 
 
+def test_a_language_that_is_none_of_the_study_is_refused_by_name(make_study: Make) -> None:
+    made = make_study(method="parallel", file="none.jsonl")
+    with pytest.raises(StudyError, match="translations has no partition 'xx'; name one of them"):
+        translate(made, "xx")
+
+
 def test_a_change_in_a_persons_file_makes_its_language_stale_and_no_other(
     make_study: Make, taught: Path, tmp_path: Path
 ) -> None:
@@ -284,6 +290,8 @@ def test_a_change_in_a_persons_file_makes_its_language_stale_and_no_other(
 
 BAD = [
     ({"id": 2, "language": "tl"}, "line 1: the question is None"),
+    ({"id": 2, "language": "tl", "question": "\u200b"}, "line 1: the question is empty"),
+    ({"id": 2, "language": "tl", "question": "a\0"}, "line 1: the question holds the control"),
     ({"id": 2, "language": "tl", "question": "\ud800"}, "line 1: the question holds half a"),
     ({"language": "tl", "question": "A"}, "line 1: it names no problem"),
     ({"id": 2, "language": "en", "question": "A"}, "line 1: the language is 'en'"),

@@ -1,6 +1,7 @@
 """The command line: help without heavy imports, errors in a paragraph, study files that run."""
 
 import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -106,6 +107,28 @@ class TestErrors:
         assert done.stderr == ""
 
 
+class TestAccept:
+    @pytest.fixture(autouse=True)
+    def nameless(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MITT_HOME", str(tmp_path))
+        for name in ("USER", "LOGNAME", "LNAME", "USERNAME"):
+            monkeypatch.delenv(name, raising=False)
+
+    def test_who_is_logged_in_accepts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LOGNAME", "ann")
+        said = CliRunner().invoke(cli.mitt, ["accept", "--reason", "known"])
+        assert "nothing of the selection" in said.output
+
+    def test_a_user_without_a_name_is_asked_for_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def unknown(number: int) -> None:
+            raise KeyError(f"uid not found: {number}")
+
+        monkeypatch.setattr(pwd, "getpwuid", unknown)
+        said = CliRunner().invoke(cli.mitt, ["accept", "--reason", "known"])
+        assert said.exit_code == 2
+        assert "give it: --by NAME" in said.output
+
+
 class TestStudy:
     def test_a_new_study_is_valid_and_says_what_it_would_make(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -130,6 +153,11 @@ class TestStudy:
         with pytest.raises(StudyError, match="name: found 'My Study'"):
             call("study", "new", str(tmp_path / "My Study.yaml"))
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("name", ["", ".", "/"])
+    def test_a_new_study_needs_a_name(self, name: str) -> None:
+        with pytest.raises(StudyError, match="names no study; give a name"):
+            call("study", "new", name)
 
     @pytest.mark.parametrize("options", [(), ("--changed",)])
     def test_what_show_prints_is_the_same_study(self, options: tuple[str, ...]) -> None:

@@ -142,7 +142,14 @@ def test_the_commit_of_a_branch_is_what_the_hub_says(served: FakeHub) -> None:
 
 @pytest.mark.parametrize(
     ("source", "repository"),
-    [("a/b", True), ("a", False), ("./a/b", False), ("a/b/c", False), ("~/b", False)],
+    [
+        ("a/b", True),
+        ("a", False),
+        ("./a/b", False),
+        ("a/b/c", False),
+        ("~/b", False),
+        ("a/b.jsonl", False),
+    ],
 )
 def test_what_is_written_as_an_id(source: str, repository: bool) -> None:
     assert hub.is_repository(source) is repository
@@ -150,5 +157,12 @@ def test_what_is_written_as_an_id(source: str, repository: bool) -> None:
 
 def test_a_folder_of_that_name_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert not hub.is_repository("a/b")
+
+
+def test_a_file_of_that_name_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").write_text("", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert not hub.is_repository("a/b")

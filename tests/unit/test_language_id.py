@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mitt_assets.errors import StudyError
+from mitt_assets.study.identified import LANGID
 from resources.language_id import BulkLangid, count_words
 
 CANDIDATES = ("en", "it", "de", "pt", "vi", "tl")
@@ -75,8 +76,13 @@ def test_a_text_without_features_is_english_at_the_prior(bulk: BulkLangid) -> No
     assert said.scores[0] == said.scores[1] == pytest.approx(9.0618, abs=1e-4)
 
 
+def test_the_languages_a_study_may_name_are_langids_own(original: Any) -> None:
+    original.set_languages(None)
+    assert list(LANGID) == original.nb_classes
+
+
 def test_an_unknown_candidate_is_named(bulk: BulkLangid) -> None:
-    with pytest.raises(StudyError, match="langid has no language xx"):
+    with pytest.raises(StudyError, match="langid has no language 'xx'"):
         bulk.identify(["a"], ("en", "xx"))
 
 

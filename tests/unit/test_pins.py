@@ -56,6 +56,12 @@ def test_repositories_without_a_commit_are_named(study: Path) -> None:
     assert "models.done" in [one.key for one in pins.repositories(loaded)]
 
 
+def test_a_file_of_problems_in_a_folder_is_no_repository(study: Path) -> None:
+    text = STUDY.replace("source: a/set", "source: a/set.jsonl").replace("a/more", "a/more.csv")
+    study.write_text(text, encoding="utf-8")
+    assert {one.kind for one in pins.unpinned(load_study(study))} == {"model"}
+
+
 def test_commits_are_written_and_nothing_else_changes(study: Path) -> None:
     keys = [one.key for one in pins.unpinned(load_study(study))]
     assert pins.write(study, dict.fromkeys(keys, COMMIT)) == keys

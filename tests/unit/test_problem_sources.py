@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -167,6 +168,10 @@ class TestFiles:
             ({"question_tl": None}, ("line 2", "question in tl is empty")),
             ({"question_tl": 7}, ("line 2", "question in tl is 7, not text")),
             ({"question_tl": "\ud800"}, ("line 2", "lone surrogate")),
+            ({"question_tl": " \u200b\ufeff"}, ("line 2", "question in tl is empty")),
+            ({"question_en": "a\0"}, ("line 2", "question in en holds", "character U+0000")),
+            ({"question_tl": "\x1b[1m"}, ("line 2", "question in tl holds", "U+001B")),
+            ({"question_en": "\beta"}, ("line 2", "U+0008", "a backslash of LaTeX")),
             ({"id": "a"}, ("line 2", "the id 'a' is already that of", "line 1")),
             ({"id": None}, ("line 2", "the id is empty")),
             ({"id": "\ud800"}, ("line 2", "the id '\\ud800'", "lone surrogate")),
@@ -226,6 +231,7 @@ class TestFiles:
             ("p.jsonl", b'{"a": ' + b"[" * 100_000, ("line 1", "not a line of JSON")),
             ("p.parquet", b"PAR1 no", ("not a readable parquet file",)),
             ("p.json", b"[]", (".jsonl, .csv, .parquet", "convert")),
+            ("p.xlsx", b"PK", (".jsonl, .csv, .parquet", "convert")),
         ],
     )
     def test_a_bad_file_is_refused_with_its_place(
@@ -252,6 +258,17 @@ class TestFiles:
 
     def test_a_missing_file_says_where_it_was_looked_for(self) -> None:
         refused(study(source="nowhere/p.csv"), "nowhere/p.csv", str(Path.cwd()))
+
+    @pytest.mark.parametrize("name", ["pipe", "pipe.jsonl"])
+    def test_a_pipe_is_no_plain_file(self, tmp_path: Path, name: str) -> None:
+        os.mkfifo(tmp_path / name)
+        refused(study(source=str(tmp_path / name)), str(tmp_path / name), "no plain file")
+
+    @pytest.mark.parametrize("name", ["set", "set.jsonl"])
+    def test_a_folder_without_data_files_is_said_to_be_one(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "README.md").write_text("A set to be.", encoding="utf-8")
+        refused(study(source=str(tmp_path / name)), name, "a folder without data files")
 
     def test_a_byte_order_mark_is_no_part_of_the_first_column(self, tmp_path: Path) -> None:
         path = tmp_path / "p.csv"

@@ -42,11 +42,41 @@ def test_a_file_is_found_beside_the_one_that_extends_it(
         ("name: mine\nextends: mine.yaml\n", "extends this study itself"),
         ("name: mine\nextends: gone.yaml\n", "there is no study .*gone.yaml"),
         ("extends: organism\n", "name: required"),
+        ("name: ÄÖ\nextends: organism\n", "name: found 'ÄÖ'; a name is of small letters a to z"),
+        (
+            "name: mine\nextends: organism\nproblems: {answer: {low: 100, high: 60}}",
+            "problems.answer: no answer is possible from low, 100, to high, 60",
+        ),
+        (
+            "name: mine\nextends: organism\ngeneration: {waits: yes}",
+            r"generation.waits: found True \(YAML reads yes, .*write a number",
+        ),
+        (
+            "name: mine\nextends: organism\ngeneration: {temperature: on}",
+            "generation.temperature: found True",
+        ),
+        (
+            "name: mine\nextends: organism\nlanguages: {no: {name: N, level: mid, wait: Vent}}",
+            r"languages.*: found False \(YAML reads no, .*in quotes",
+        ),
+        (
+            "name: mine\nextends: organism\nwindows: {candidates: [en, no]}",
+            "windows.candidates.1: found False .*in quotes",
+        ),
+        (
+            "name: mine\nextends: organism\nlanguages: {en: {name: English, level: high,"
+            ' wait: "a </think>"}}',
+            "languages.en.wait: found 'a </think>'; .* holds no </think>",
+        ),
         ("name: mine\nextends: organism\nprobs: {}\n", "probs: no such key"),
         ('{"name": "mine", "extends": "organism", "name": "yours"}', "'name' is given twice"),
         (
             "name: mine\nextends: organism\nproblems: {language: it}\ntranslation: {units: words}",
             "translation.units: words are known in English only, and the set is in it",
+        ),
+        (
+            "name: mine\nextends: organism\nwindows: {candidates: [en, xx, zh-cn]}",
+            r"windows.candidates: langid has no language 'xx', 'zh-cn' \(zh\?\); give two letters",
         ),
     ],
 )
