@@ -215,10 +215,14 @@ class Maker:
                 f"{reader} needs {label(*pair)}, which has not been made;"
                 f" make it with: {command_for(*pair, self.graph)}"
             )
-        raise RefusedError(
-            f"{reader} is refused its input {refusal}. Judge it again with:"
-            f" {command_for(*pair, self.graph, 'check')}"
-        )
+        raise RefusedError(f"{reader} is refused its input {refusal}. {self._remedy(pair)}")
+
+    def _remedy(self, pair: tuple[str, str | None]) -> str:
+        """What helps when an input is refused: judging what is stale again does not."""
+        if stale := self.reasons(*pair):
+            command = command_for(*pair, self.graph)
+            return f"It is stale ({stale[0].sentence()}): make it again with: {command}"
+        return f"Judge it again with: {command_for(*pair, self.graph, 'check')}"
 
     def _work(
         self,
