@@ -82,7 +82,8 @@ def _compare(
 
 def _validate(name: str, values: Values, suite: ExpectationSuite) -> list[Outcome]:
     """Every expectation of one suite on one frame."""
-    batch = _definition().get_batch(batch_parameters={"dataframe": _pandas(values)})
+    frame = _pandas(values, _judged(suite))
+    batch = _definition().get_batch(batch_parameters={"dataframe": frame})
     found = batch.validate(
         suite,
         result_format={
@@ -145,10 +146,23 @@ def _cut(value: Any) -> str:
     return text if len(text) <= CUT else f"{text[:CUT]}…"
 
 
-def _pandas(values: Values) -> Any:
-    """The frame as pandas, which Great Expectations reads; numbers stay arrays."""
+def _judged(suite: ExpectationSuite) -> list[str]:
+    """The columns that a suite's expectations are about."""
+    asked = [one.configuration.kwargs for one in suite.expectations]
+    names = [one[key] for one in asked for key in ("column", "column_A", "column_B") if key in one]
+    return list(dict.fromkeys(names))
+
+
+def _pandas(values: Values, judged: list[str]) -> Any:
+    """The frame as pandas, which Great Expectations reads; numbers stay arrays.
+
+    A frame made of no rows may know no columns: it gets those that are ``judged``, so that the
+    number of rows is what fails.
+    """
     import pandas as pd
 
+    if values.frame.is_empty():
+        return pd.DataFrame({name: [] for name in dict.fromkeys([*values.frame.columns, *judged])})
     columns = {
         name: column.to_numpy() if column.dtype.is_numeric() else column.to_list()
         for name, column in ((one.name, one) for one in values.frame.iter_columns())

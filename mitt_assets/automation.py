@@ -12,16 +12,14 @@ from typing import Any
 import dagster as dg
 from dagster import AutomationCondition as Condition
 
-from mitt_assets.graph import Step
+from mitt_assets.graph import QUESTIONS, Step
 
 SENSOR = "automation"
-ASKED = ("problems", "translations")
-"""Inputs of a report that are questions, not results."""
 
 
 def condition_of(step: Step) -> Condition[Any]:
     """When a step's partition is to be made."""
-    return _reports() if _takes_what_there_is(step) else _chain()
+    return _reports() if step.takes_what_there_is else _chain()
 
 
 def automation_sensor() -> dg.AutomationConditionSensorDefinition:
@@ -33,10 +31,6 @@ def automation_sensor() -> dg.AutomationConditionSensorDefinition:
         run_tags={"mitt/by": SENSOR},
         description="Once turned on, makes what changed inputs affect and what is added.",
     )
-
-
-def _takes_what_there_is(step: Step) -> bool:
-    return bool(step.inputs) and not any(one.required for one in step.inputs)
 
 
 def _wanted() -> Condition[Any]:
@@ -67,7 +61,9 @@ def _reports() -> Condition[Any]:
     there = Condition.any_deps_match(~Condition.missing())
     return (
         _wanted()
-        & there.ignore(dg.AssetSelection.assets(*ASKED)).with_label("there is something to report")
+        & there.ignore(dg.AssetSelection.assets(*QUESTIONS)).with_label(
+            "there is something to report"
+        )
         & ~Condition.any_deps_in_progress()
         & ~Condition.in_progress()
     ).with_label("changed inputs, those that there are")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 OWN = "="
 """Stands for the partition's own value among the values an input is taken from."""
+QUESTIONS = ("problems", "translations")
+"""Inputs of a report that are questions, not results."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class Step:
     variant: str | None = None
     gpu: bool = False
     outside: Callable[[Study, Mapping[str, str]], Mapping[str, str]] | None = None
+
+    @property
+    def takes_what_there_is(self) -> bool:
+        """Whether it requires none of its inputs: a report."""
+        return bool(self.inputs) and not any(one.required for one in self.inputs)
 
 
 class Graph:

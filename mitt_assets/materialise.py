@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from checks.gate import Gate
 from mitt_assets import partitions
 from mitt_assets.errors import IntegrityError, MissingInputError, RefusedError
-from mitt_assets.graph import Graph, Step
+from mitt_assets.graph import QUESTIONS, Graph, Step
 from mitt_assets.lineage import canonical, environment
 from mitt_assets.lineage.canonical import JSON
 from mitt_assets.lineage.staleness import LEFT_OUT, Expected, Reason, explain
@@ -138,6 +138,22 @@ class Maker:
                         found.update(self.left_out(*pair))
         return found
 
+    def unmeasured(self, asset: str, partition: str | None) -> str | None:
+        """Why a report waits: nothing it could report is there and passed; None if something is."""
+        if not self.graph.step(asset).takes_what_there_is:
+            return None
+        inputs = self.graph.inputs(asset, partition)
+        results = [
+            pair for name, taken in inputs.items() if name not in QUESTIONS for pair in taken
+        ]
+        if any(self.absence(*pair) is None for pair in results):
+            return None
+        names = ", ".join(dict.fromkeys(pair[0].rpartition("/")[2] for pair in results))
+        return (
+            f"{label(asset, partition)} waits: nothing was measured, as there is no partition of"
+            f" {names} that passed its checks; what is missing is made with: mitt run"
+        )
+
     def reasons(self, asset: str, partition: str | None) -> list[Reason]:
         """Why a partition must be made (again); empty if it is as it should be."""
         try:
@@ -174,12 +190,14 @@ class Maker:
         """Make and commit one partition.
 
         Raises StudyError for what is no partition of the study, MissingInputError naming the input
-        that is not there and how to make it, and whatever the step raises. Nothing is committed
-        then.
+        that is not there and how to make it, or where a report has nothing to report, and whatever
+        the step raises. Nothing is committed then.
         """
         self.graph.require(asset, partition)
         step = self.graph.step(asset)
         records = self._records(asset, partition, services)
+        if waits := self.unmeasured(asset, partition):
+            raise MissingInputError(waits)
         expected = self.expected(asset, partition)
         started, clock = _now(), time.perf_counter()
         tokens = 0
@@ -244,10 +262,14 @@ class Maker:
                 f"{reader} needs {label(*pair)}, which has not been made;"
                 f" make it with: {command_for(*pair, self.graph)}"
             )
-        raise RefusedError(
-            f"{reader} is refused its input {refusal}. Judge it again with:"
-            f" {command_for(*pair, self.graph, 'check')}"
-        )
+        raise RefusedError(f"{reader} is refused its input {refusal}. {self._remedy(pair)}")
+
+    def _remedy(self, pair: tuple[str, str | None]) -> str:
+        """What helps when an input is refused: judging what is stale again does not."""
+        if stale := self.reasons(*pair):
+            command = command_for(*pair, self.graph)
+            return f"It is stale ({stale[0].sentence()}): make it again with: {command}"
+        return f"Judge it again with: {command_for(*pair, self.graph, 'check')}"
 
     def _work(
         self,

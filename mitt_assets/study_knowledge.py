@@ -55,16 +55,19 @@ class MakersKnowledge:
         Raises ModelError if they are not on this machine.
         """
         from resources.encoders import SentenceTransformerEncoder
-        from resources.models import digests, locate
+        from resources.models import resolved
+        from resources.services import needs_weights, translator_needs_weights
 
         study = self.maker.graph.study
         if record.asset == "base_model":
             model = study.models[str(record.partition)]
             place = f"models.{record.partition}.source"
-            return digests(locate(model.source, model.revision, place), self.cache)
+            weights = needs_weights(study)
+            return resolved(model.source, model.revision, place, self.cache, weights=weights)[1]
         if record.asset == "translator" and study.translation.source is not None:
             source, revision = study.translation.source, study.translation.revision
-            return digests(locate(source, revision, "translation.source"), self.cache)
+            place, weights = "translation.source", translator_needs_weights(study)
+            return resolved(source, revision, place, self.cache, weights=weights)[1]
         if record.asset == "sentence_encoder":
             settings = study.encoder
             source, revision = settings.source, settings.revision

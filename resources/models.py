@@ -47,11 +47,22 @@ def resolve(slug: str, model: study.Model, cache: Path, *, weights: bool = True)
     and recorded: somebody else serves the model. Raises ModelError if there is no such model.
     """
     place = f"models.{slug}.source"
-    folder = locate(model.source, model.revision, place, weights=weights)
+    folder, files = resolved(model.source, model.revision, place, cache, weights=weights)
+    return ModelFiles(slug, model.source, model.revision, model.dtype, folder, files)
+
+
+def resolved(
+    source: str, revision: str | None, place: str, cache: Path | None, *, weights: bool
+) -> tuple[Path, dict[str, str]]:
+    """A model's folder, as ``locate`` finds it, and sha256 of the files there that are read.
+
+    Without ``weights`` none of those is among them, though they may lie there. Raises ModelError.
+    """
+    folder = locate(source, revision, place, weights=weights)
     files = digests(folder, cache)
     if not weights:
         files = {name: one for name, one in files.items() if not name.endswith(".safetensors")}
-    return ModelFiles(slug, model.source, model.revision, model.dtype, folder, files)
+    return folder, files
 
 
 def locate(source: str, revision: str | None, place: str, *, weights: bool = True) -> Path:

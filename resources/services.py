@@ -137,18 +137,15 @@ class StudyServices:
         Raises StudyError if the study has none and ModelError if they are not on this machine.
         """
         from resources.engines.base import ModelFiles
-        from resources.models import digests, locate
+        from resources.models import resolved
 
         settings = self.study.translation
         if settings.source is None:
             raise StudyError("translation.source: the study names no translating model")
-        served = settings.method == "chat" and self.study.engine.name == "server"
-        folder = locate(
-            settings.source, settings.revision, "translation.source", weights=not served
+        weights = translator_needs_weights(self.study)
+        folder, files = resolved(
+            settings.source, settings.revision, "translation.source", self.cache, weights=weights
         )
-        files = digests(folder, self.cache)
-        if served:
-            files = {name: one for name, one in files.items() if not name.endswith(".safetensors")}
         return ModelFiles(
             "translator", settings.source, settings.revision, settings.dtype, folder, files
         )
@@ -188,3 +185,8 @@ def _largest_rank(study: Study) -> int:
 def needs_weights(study: Study) -> bool:
     """Whether weights are read on this machine: not if a server has them and nothing is tuned."""
     return study.engine.name != "server" or any(one.recipe for one in study.variants.values())
+
+
+def translator_needs_weights(study: Study) -> bool:
+    """Whether the translating model's weights are read on this machine."""
+    return study.engine.name != "server" or study.translation.method != "chat"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from checks.subject import Subject, Values
 from checks.suites.rules import between, equal, rows, suite
 from mitt_assets.assets.models import MANIFEST
-from resources.services import needs_weights
+from resources.services import needs_weights, translator_needs_weights
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -25,6 +25,7 @@ SETTINGS = (
 CODE = ("checks.suites.rules", "resources.models", "resources.encoders")
 
 ABSENT = "absent"
+NOT_READ = "not read: a server has the model"
 SHA256 = r"^[0-9a-f]{64}$"
 WEIGHTS = ".safetensors"
 
@@ -38,7 +39,7 @@ def measure(subject: Subject) -> dict[str, Values]:
     expected, here = kinds[subject.record.asset](subject)
     files = manifest.get("files")
     recorded: Mapping[str, Any] = files if isinstance(files, dict) else {}
-    material = subject.record.materials
+    material, due = subject.record.materials, _weights_due(subject)
     settings = [
         {"setting": name, "recorded": text_of(manifest, name), "wanted": text_of(expected, name)}
         for name in dict.fromkeys([*expected, *(manifest.keys() - {"files"})])
@@ -47,7 +48,7 @@ def measure(subject: Subject) -> dict[str, Values]:
         {
             "file": name,
             "recorded": str(recorded.get(name, ABSENT)),
-            "here": here.get(name, ABSENT),
+            "here": here.get(name, ABSENT if due or not name.endswith(WEIGHTS) else NOT_READ),
             "in the statement": material.get(name, ABSENT),
         }
         for name in sorted({*recorded, *here})
@@ -66,12 +67,17 @@ def suites(subject: Subject) -> dict[str, ExpectationSuite]:
     """The manifest can be read, says what the study says, and its files are those here."""
     import great_expectations.expectations as gxe
 
+    weights = (
+        between("weight files", 1, None, "there is a file of weights")
+        if _weights_due(subject)
+        else between("weight files", 0, 0, "no weights are listed: a server has the model")
+    )
     return {
         "manifest": suite(
             "manifest",
             rows("the manifest was measured", 1, 1),
             between("entries", 1, None, "the manifest is a JSON object with entries"),
-            between("weight files", _weights_due(subject), None, "there is a file of weights"),
+            weights,
         ),
         "settings": suite(
             "settings",
@@ -90,14 +96,11 @@ def suites(subject: Subject) -> dict[str, ExpectationSuite]:
     }
 
 
-def _weights_due(subject: Subject) -> int:
-    """How many files of weights there must be; a model that a server has needs none here."""
-    served = subject.study.engine.name == "server"
-    due = {
-        "base_model": needs_weights(subject.study),
-        "translator": not (served and subject.study.translation.method == "chat"),
-    }
-    return int(due.get(subject.record.asset, True))
+def _weights_due(subject: Subject) -> bool:
+    """Whether weights are read here, and so must be listed; else somebody serves the model."""
+    due = {"base_model": needs_weights, "translator": translator_needs_weights}
+    asset = subject.record.asset
+    return due[asset](subject.study) if asset in due else True
 
 
 def json_object(subject: Subject, name: str) -> dict[str, Any]:

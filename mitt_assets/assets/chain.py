@@ -20,6 +20,7 @@ from mitt_assets.graph import OWN, Graph, Input, Step
 from mitt_assets.partitions import LANGUAGE, LANGUAGE_MODEL, MODEL, NONE
 from mitt_assets.study import Recipe, Study
 from mitt_assets.work import Product, Work
+from resources.services import needs_weights, translator_needs_weights
 
 SPLITS = tuple(
     f"problems.{key}"
@@ -103,7 +104,7 @@ def _shared(study: Study) -> list[Step]:
             "A model's files by sha256: a manifest, never a copy of the weights.",
             "models",
             ("mitt_assets.assets.models", "resources.models"),
-            settings=MODEL_KEYS,
+            settings=(*MODEL_KEYS, *_served(needs_weights(study))),
         ),
         Step(
             "sentence_encoder",
@@ -129,9 +130,17 @@ def _translator(study: Study) -> list[Step]:
             "The translating model's files by sha256.",
             "models",
             ("mitt_assets.assets.models", "resources.models"),
-            settings=tuple(f"translation.{key}" for key in ("source", "revision", "dtype")),
+            settings=(
+                *(f"translation.{key}" for key in ("source", "revision", "dtype")),
+                *_served(translator_needs_weights(study)),
+            ),
         )
     ]
+
+
+def _served(weights: bool) -> tuple[str, ...]:
+    """The study key behind a manifest that lists no weights; none where they are read here."""
+    return () if weights else ("engine.name",)
 
 
 def _chain(study: Study, variant: str) -> list[Step]:

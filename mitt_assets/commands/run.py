@@ -55,6 +55,8 @@ def run(
     """
     from rich.console import Console
 
+    from mitt_assets.runner.plan import BAD
+
     console = Console()
     signal.signal(signal.SIGTERM, _as_interrupt)
     pool, home = _prepare(study, selection, limit, force, jobs, threads, device)
@@ -69,7 +71,7 @@ def run(
             _free_dead(home, 1)
     _rebuild_links(home, pool.maker.store)
     _finish(pool, home, console)
-    sys.exit(1 if pool.errors or pool.refused else 0)
+    sys.exit(1 if pool.plan.count(*BAD) else 0)
 
 
 def _prepare(

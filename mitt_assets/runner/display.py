@@ -33,13 +33,16 @@ class Display:
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     roots: dict[Task, Task] = field(default_factory=dict)
     held_up: Counter[Task] = field(default_factory=Counter)
+    unmeasured: list[Task] = field(default_factory=list)
     busy: float = 0.0
     model: float = 0.0
     checks: float = 0.0
 
     def __enter__(self) -> Display:
         """Begin to watch."""
-        self.pool.watch = Watch(self._changed, self._finished, self._blocked, self._refused)
+        self.pool.watch = Watch(
+            self._changed, self._finished, self._blocked, self.unmeasured.append, self._refused
+        )
         self._live = Live(
             console=self.console, refresh_per_second=REFRESH, transient=True, auto_refresh=False
         )
@@ -98,12 +101,15 @@ class Display:
         self.held_up[root] += 1
 
     def print_blocked(self) -> None:
-        """Say how much was not made because of each failure."""
+        """Say how much was not made because of each failure, and which reports wait."""
         for root, count in self.held_up.items():
             state = self.pool.plan.states[root]
             verb = "is refused" if state is State.REFUSED else "failed"
-            said = f"{count} partition(s) not made because {label(*root)} {verb}"
-            self.console.print(said, style="yellow", markup=False, highlight=False)
+            self._say(f"{count} partition(s) not made because {label(*root)} {verb}", "yellow")
+        if self.unmeasured:
+            why = "nothing was measured that passed its checks"
+            said = f"{len(self.unmeasured)} report(s) not made because {why}"
+            self._say(f"{said}; what is missing is made with: mitt run", "yellow")
 
     def _picture(self) -> Group:
         plan = self.pool.plan

@@ -47,6 +47,7 @@ class Watch:
     changed: Callable[[], None] = lambda: None
     finished: Callable[[Task, Done | Failed], None] = lambda task, outcome: None
     blocked: Callable[[Task, Task], None] = lambda task, cause: None
+    unmeasured: Callable[[Task], None] = lambda task: None
     refused: Callable[[Task, str], None] = lambda task, why: None
 
 
@@ -125,6 +126,10 @@ class Pool:
                 if blockers := self.plan.blockers(task):
                     self.plan.states[task] = State.BLOCKED
                     self.watch.blocked(task, blockers[0])
+                    settled = True
+                elif self.maker.unmeasured(*task):
+                    self.plan.states[task] = State.BLOCKED
+                    self.watch.unmeasured(task)
                     settled = True
                 elif self._must(task) or not self._judged(task):
                     needing.append(task)

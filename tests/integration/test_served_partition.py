@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -10,17 +11,26 @@ from threading import Event, Thread
 
 import pytest
 
-from mitt_assets.errors import TransientError
+from mitt_assets.errors import RefusedError, TransientError
 from mitt_assets.home import open_maker
 from mitt_assets.lineage.statement import Record
 from mitt_assets.materialise import Maker
+from mitt_assets.study_knowledge import MakersKnowledge
 from resources.services import StudyServices
+from tests.commandline import mitt
 from tests.conftest import MINIATURE
 from tests.fakes.completions_server import CompletionsServer, Heard, Said, completion, models
 
 KEY = "sk-never-written-8142"
 SHARD = 2
 """Traces in a shard; the partition has three of them."""
+SMALL: dict[str, object] = {
+    "languages": {"en": MINIATURE["languages"]["en"]},  # type: ignore[index]
+    "problems": MINIATURE["problems"] | {"training": None},  # type: ignore[operator]
+    "generation": {"samples": 2, "budget": 24, "answer_tokens": 4, "waits": 1},
+    "variants": {"base": {}},
+    "statistics": {"resamples": 100},
+}
 WORDS = range(300, 400)
 """Token ids that a thought is written in: none of them is special in the organism's vocabulary."""
 
@@ -63,6 +73,12 @@ def whole(port: int = 0) -> CompletionsServer:
     return CompletionsServer(port, models=listed, completions=written)
 
 
+def engine(url: str, **settings: object) -> dict[str, object]:
+    endpoints = {"llama": {"url": url, "model": "tiny"}}
+    server = {"endpoints": endpoints, "concurrency": 1, **settings}
+    return {"name": "server", "shard": SHARD, "server": server}
+
+
 @pytest.fixture
 def served(
     study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -71,19 +87,7 @@ def served(
 
     def made(url: str, home: str, **settings: object) -> tuple[Maker, StudyServices]:
         monkeypatch.setenv("MITT_HOME", str(tmp_path / home))
-        endpoints = {"llama": {"url": url, "model": "tiny"}}
-        study = study_file(
-            languages={"en": MINIATURE["languages"]["en"]},  # type: ignore[index]
-            problems=MINIATURE["problems"] | {"training": None},  # type: ignore[operator]
-            generation={"samples": 2, "budget": 24, "answer_tokens": 4, "waits": 1},
-            variants={"base": {}},
-            engine={
-                "name": "server",
-                "shard": SHARD,
-                "server": {"endpoints": endpoints, "concurrency": 1, **settings},
-            },
-            statistics={"resamples": 100},
-        )
+        study = study_file(**SMALL, engine=engine(url, **settings))
         maker = open_maker(str(study))
         services = StudyServices(maker.graph.study, tmp_path / home / "cache", "cpu")
         before = (("problems", None), ("translations", "en"), ("base_model", "llama"))
@@ -151,3 +155,44 @@ def test_a_key_is_in_no_file_of_a_home(
     assert len(files) > 10
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
     assert not any(KEY in one for one in told)
+
+
+def test_a_home_goes_from_weights_here_to_a_server_and_back(
+    study_file: Callable[..., Path], own_home: Path
+) -> None:
+    with whole() as server:
+        ours = study_file(**SMALL)
+        theirs = study_file(**SMALL, engine=engine(server.url))
+        for study, listed in ((ours, True), (theirs, False), (ours, True)):
+            maker = open_maker(str(study))
+            if maker.store.current("base_model", "llama"):
+                the_old_manifest_is_refused(maker, own_home)
+            mitt("run", "--study", str(study), "--select", "base/traces", "--jobs", "1")
+            model = maker.store.current("base_model", "llama")
+            traces = maker.store.current("base/traces", "en|llama")
+            assert model is not None and traces is not None and traces.rests_on(model)
+            files = json.loads(maker.store.read(model, "manifest.json"))["files"]
+            assert ("model.safetensors" in files) is listed
+            assert MakersKnowledge(maker).weights(model) == files
+            assert files.items() <= traces.materials.items()
+            assert not maker.reasons("base/traces", "en|llama")
+
+
+def the_old_manifest_is_refused(maker: Maker, home: Path) -> None:
+    """Of the other engine: what is made without a run of it says what is wrong and what helps."""
+    [reason] = maker.reasons("base_model", "llama")
+    assert (reason.kind, reason.field) == ("study", "engine.name")
+    services = StudyServices(maker.graph.study, home / "cache", "cpu")
+    remedy = r"make it again with: mitt run --select base_model --model llama$"
+    with pytest.raises(RefusedError, match=remedy):
+        maker.make("base/traces", "en|llama", services, "test")
+    verdict = maker.gate.verdict(maker.required("base_model", "llama"))
+    assert verdict is not None
+    rows = {one.says: one.rows for one in verdict.blocking}
+    [file] = rows["files are those on this machine now"]
+    if maker.graph.study.engine.name == "server":
+        assert "no weights are listed: a server has the model" in rows
+        assert file["here"] == "not read: a server has the model"
+    else:
+        assert "there is a file of weights" in rows
+        assert file["recorded"] == "absent"

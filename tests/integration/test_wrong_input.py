@@ -119,6 +119,34 @@ def test_a_wrong_problem_is_refused_by_row_and_field(
     nothing_made(own_home)
 
 
+def test_where_nothing_could_be_measured_no_report_is_made(
+    tmp_path: Path, study_file: StudyFile
+) -> None:
+    study = own_problems(tmp_path, study_file, [PROBLEMS[0], {**PROBLEMS[1], "id": ""}])
+    result = run(study)
+    refused(result, "mine.jsonl, line 2: the id is empty", "6 report(s) not made because nothing")
+    assert "is refused" not in result.output
+    assert "reports/" not in result.output
+    assert "1 failed" in result.output
+    assert not [one for one in open_maker(str(study)).store.records() if "reports" in one.asset]
+
+
+def test_a_report_of_nothing_says_what_it_waits_for(study_file: StudyFile) -> None:
+    from mitt_assets.errors import MissingInputError
+    from resources.services import StudyServices
+
+    study = study_file()
+    maker = open_maker(str(study))
+    services = StudyServices(maker.graph.study, maker.scratch, "cpu")
+    for asset, partition in (("problems", None), ("translations", "en")):
+        maker.make(asset, partition, services, "run")
+    words = "waits: nothing was measured.*traces, windows.*mitt run"
+    for report in ("reports/drift", "reports/study"):
+        with pytest.raises(MissingInputError, match=f"{report} {words}"):
+            maker.make(report, None, services, "run")
+    refused(run(study, "--select", "reports/drift"), "1 report(s) not made", "mitt run")
+
+
 def test_a_problem_file_changed_in_place_is_noticed(tmp_path: Path, study_file: StudyFile) -> None:
     study = own_problems(tmp_path, study_file, PROBLEMS)
     assert run(study, "--select", "problems").exit_code == 0

@@ -191,3 +191,23 @@ def test_another_engines_code_makes_nothing_stale() -> None:
     assert "resources.engines.packed_probes" in code
     assert not any("vllm" in module or "server" in module for module in code)
     assert "resources.engines.vllm_worker" in with_engine(name="vllm").step("base/traces").code
+
+
+@pytest.mark.parametrize(
+    ("engine", "recipes", "listed"),
+    [
+        ("transformers", False, True),
+        ("vllm", False, True),
+        ("server", False, False),
+        ("server", True, True),
+    ],
+)
+def test_a_manifest_without_weights_is_another_than_one_with_them(
+    engine: str, recipes: bool, listed: bool
+) -> None:
+    study = with_engine(name=engine).study
+    if not recipes:
+        study = study.model_copy(update={"variants": {"base": study.variants["base"]}})
+    plain = build_graph(load_study("organism")).slice("base_model", "llama")
+    expected = plain if listed else {**plain, "engine.name": "server"}
+    assert build_graph(study).slice("base_model", "llama") == expected
