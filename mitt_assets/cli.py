@@ -12,6 +12,7 @@ import sys
 import click
 
 from mitt_assets.errors import MittError
+from mitt_assets.interrupts import end_at_once
 from mitt_assets.lazy_group import LazyGroup
 
 COMMANDS = {
@@ -67,6 +68,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
+        end_at_once()
         sys.exit(130)
     except BrokenPipeError:
         # Whoever read this has what they wanted; a second flush at exit must not complain.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mitt_assets.commands.options import STUDY, selection_options
+from mitt_assets.interrupts import end_at_once
 from mitt_assets.threads import MOST
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def run(
     try:
         _work(pool, console)
     except KeyboardInterrupt:
+        end_at_once()
         console.print("Stopped. Finished partitions and shards are kept; run again to go on.")
         sys.exit(130)
     finally:

@@ -95,6 +95,7 @@ class TestErrors:
             raise error
 
         monkeypatch.setattr(cli, "mitt", failing)
+        monkeypatch.setattr(cli, "end_at_once", lambda: None)
         with pytest.raises(SystemExit) as stopped:
             cli.main()
         assert stopped.value.code == code
