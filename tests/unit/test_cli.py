@@ -106,6 +106,20 @@ class TestErrors:
         assert done.stdout.startswith("name: paper")
         assert done.stderr == ""
 
+    @pytest.mark.parametrize("command", ["--help", "study show paper", "status --study organism"])
+    def test_a_full_disk_under_the_output_is_one_line(self, command: str) -> None:
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run(
+                [*MITT, *command.split()],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=120,
+            )
+        assert done.returncode == 1
+        [line] = done.stderr.splitlines()
+        assert line.startswith("Error: cannot write the output: [Errno 28] No space left")
+
 
 class TestStudy:
     def test_a_new_study_is_valid_and_says_what_it_would_make(
