@@ -6,6 +6,7 @@ end with a trace of whatever it was at, for nothing can be caught before its own
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from multiprocessing import resource_tracker
 
 _WARNINGS = "PYTHONWARNINGS"
 _INTERRUPT = {signal.SIGINT}
+_CONNECTIONS = "sqlalchemy.pool.impl.NullPool"
+"""The logger of the connections that Dagster opens, one for each thing it reads or writes."""
 
 
 @contextmanager
@@ -40,6 +43,19 @@ def end_at_once() -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+
+
+def quiet_connections() -> None:
+    """An interrupt upon a database connection's end is not logged as that connection's failure.
+
+    SQLAlchemy raises it again all the same; other failures are still logged.
+    """
+    logging.getLogger(_CONNECTIONS).addFilter(_is_failure)
+
+
+def _is_failure(record: logging.LogRecord) -> bool:
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or issubclass(kind, Exception)
 
 
 def _start_tracker() -> None:

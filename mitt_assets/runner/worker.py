@@ -13,7 +13,7 @@ from typing import Any
 
 from checks.names import PLAUSIBLE, SOUND
 from mitt_assets.errors import MittError
-from mitt_assets.interrupts import let_through
+from mitt_assets.interrupts import let_through, quiet_connections
 from mitt_assets.threads import set_threads
 from mitt_assets.work import Beat
 
@@ -94,6 +94,7 @@ def serve(pipe: Connection, job: Job) -> None:
 def _own_process(threads: int) -> None:
     """A group of its own (Ctrl-C is the parent's to pass on) and a fixed number of threads."""
     os.setpgid(0, 0)
+    quiet_connections()
     set_threads(threads)
     os.environ.setdefault("POLARS_MAX_THREADS", str(threads))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

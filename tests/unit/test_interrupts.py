@@ -93,6 +93,35 @@ def test_a_process_that_is_about_to_end_answers_ctrl_c_without_a_trace() -> None
     assert (done.returncode, done.stderr) == (-2, "")
 
 
+CLOSING = """
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+from mitt_assets.interrupts import quiet_connections
+
+quiet_connections()
+engine = create_engine("sqlite://", poolclass=NullPool)
+def close(connection):
+    raise {error}("while closing")
+connection = engine.connect()
+engine.dialect.do_close = close
+try:
+    connection.close()
+except KeyboardInterrupt:
+    print("raised again")
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "out", "logged"), [("KeyboardInterrupt", "raised again\n", 0), ("OSError", "", 1)]
+)
+def test_an_interrupt_is_not_logged_as_a_failure_of_a_connection(
+    error: str, out: str, logged: int
+) -> None:
+    done = python(CLOSING.format(error=error))
+    assert done.stdout == out
+    assert done.stderr.count("Exception closing connection") == logged
+
+
 class Endless:
     """A process that heeds nothing but a kill; the user loses patience while it is waited for."""
 
