@@ -5,13 +5,15 @@ Dagster and polars cost seconds to import; ``mitt --help`` must not.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
 
 import click
 
-from mitt_assets.errors import MittError
+from mitt_assets.errors import MittError, StorageError
+from mitt_assets.interrupts import end_at_once
 from mitt_assets.lazy_group import LazyGroup
 
 COMMANDS = {
@@ -67,10 +69,22 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
+        end_at_once()
         sys.exit(130)
     except BrokenPipeError:
-        # Whoever read this has what they wanted; a second flush at exit must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read this has what they wanted.
+        _drop_output()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _drop_output()
+        _say(StorageError(f"cannot write the output: {error}. Free space there, then ask again."))
+        sys.exit(1)
+
+
+def _drop_output() -> None:
+    """What is still to be written goes nowhere: a second flush at exit must not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(error: MittError) -> None:

@@ -35,7 +35,9 @@ def export(
 ) -> None:
     """Write tables to FOLDER/tables/<asset>/<model>/<language>, with a manifest of their digests.
 
-    Tables whose checks failed, or that rest on such, are written too; the manifest says so.
+    Tables whose checks failed, or that rest on such, are written too; the manifest says so. FOLDER
+    holds one export: tables that its manifest names from an earlier one, and this one does not
+    write, are removed. Nothing else in it is touched.
 
     \b
     mitt export out                                      every table

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mitt_assets.commands.options import STUDY, selection_options
+from mitt_assets.interrupts import end_at_once, quiet_connections
 from mitt_assets.threads import MOST
 
 if TYPE_CHECKING:
@@ -59,10 +60,12 @@ def run(
 
     console = Console()
     signal.signal(signal.SIGTERM, _as_interrupt)
+    quiet_connections()
     pool, home = _prepare(study, selection, limit, force, jobs, threads, device)
     try:
         _work(pool, console)
     except KeyboardInterrupt:
+        end_at_once()
         console.print("Stopped. Finished partitions and shards are kept; run again to go on.")
         sys.exit(130)
     finally:

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal, get_args
 
-from mitt_assets.errors import MissingInputError
+from mitt_assets.errors import MissingInputError, StorageError
 from mitt_assets.lineage.links import FOLDER, tree_path
 from mitt_assets.lineage.statement import Record
 from mitt_assets.lineage.store import Store
@@ -31,19 +31,52 @@ def export(
 
     Each file is whole or absent; `out/manifest.json` names the content and statement digest of
     each, and what ``refusal`` says of it. In csv, lists are JSON text; in csv and jsonl, bytes are
-    hex, and JSON has null for what is not a finite number. Returns the tables' paths. Raises
-    MissingInputError for an asset that holds nothing.
+    hex, and JSON has null for what is not a finite number. Returns the tables' paths.
+
+    A folder holds one export: tables that the manifest there names and this export does not write
+    are removed. Raises MissingInputError if there is no table, or for an asset that holds nothing,
+    and StorageError if the manifest there is of something else; then nothing is written.
     """
+    tables = list(_tables(_chosen(store, assets)))
+    if not tables:
+        some = f"table of {', '.join(assets)}" if assets else "table"
+        raise MissingInputError(
+            f"{store.storage.url} holds no {some}. Make what is missing: mitt run"
+        )
+    earlier = _earlier(out / MANIFEST)
     written: dict[str, dict[str, str | None]] = {}
-    for record, name in _tables(_chosen(store, assets)):
+    for record, name in tables:
         path = (Path(FOLDER) / tree_path(record, name)).with_suffix(f".{format}")
         data = _converted(store, record, name, format)
         with told(out, f"write {path}"):
             write_atomic(out / path, data)
         written[path.as_posix()] = {**_origin(record), "refused": refusal(record)}
+    with told(out, "remove an earlier export"):
+        for left in earlier - written.keys():
+            (out / left).unlink(missing_ok=True)
     with told(out, f"write {MANIFEST}"):
         write_atomic(out / MANIFEST, json.dumps(written, indent=2, sort_keys=True).encode())
     return [out / path for path in written]
+
+
+def _earlier(manifest: Path) -> set[str]:
+    """The tables that an earlier export's manifest names, none if there is no manifest."""
+    if not manifest.exists():
+        return set()
+    with told(manifest, "read an earlier export"):
+        text = manifest.read_bytes()
+    try:
+        named = json.loads(text)
+    except ValueError:
+        named = None
+    if not isinstance(named, dict) or not all(map(_is_table, named)):
+        raise StorageError(f"{manifest} is not of an export: give a folder of its own.")
+    return set(named)
+
+
+def _is_table(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return parts[:1] == (FOLDER,) and ".." not in parts and path.endswith(get_args(Format))
 
 
 def _chosen(store: Store, assets: list[str] | None) -> list[Record]:

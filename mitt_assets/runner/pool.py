@@ -7,12 +7,14 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from mitt_assets.errors import MittError
 from mitt_assets.graph import Graph
+from mitt_assets.interrupts import held_back
 from mitt_assets.lineage.staleness import Reason
 from mitt_assets.lineage.statement import label
 from mitt_assets.materialise import Maker
@@ -96,7 +98,8 @@ class Pool:
         ready = self._needing_work()
         missing = min(self.jobs, len(ready) + self.plan.count(State.RUNNING)) - len(self.workers)
         for _ in range(missing):
-            self.workers.append(self._start(self._free_number()))
+            with held_back():
+                self.workers.append(self._start(self._free_number()))
         for worker in self.workers:
             fitting = [task for task in ready if self._fits(worker, task)]
             if worker.ready and worker.task is None and fitting:
@@ -218,12 +221,23 @@ class Pool:
             worker.process.join(timeout=GRACE)
 
     def _interrupt(self) -> None:
-        """Let every worker cancel its run, then end it."""
-        for worker in self.workers:
-            if worker.process.is_alive() and worker.process.pid:
-                os.kill(worker.process.pid, signal.SIGINT)
-        deadline = time.monotonic() + GRACE
-        for worker in self.workers:
-            worker.process.join(timeout=max(0.1, deadline - time.monotonic()))
-            if worker.process.is_alive():
+        """Let every worker cancel its run, then end it; a second Ctrl-C does not wait for that."""
+        try:
+            for worker in self.workers:
+                _ask_to_end(worker)
+            deadline = time.monotonic() + GRACE
+            for worker in self.workers:
+                worker.process.join(timeout=max(0.1, deadline - time.monotonic()))
+        finally:
+            for worker in self.workers:
                 worker.process.kill()
+
+
+def _ask_to_end(worker: Worker) -> None:
+    """Cancel what a worker makes, and give it nothing more; one still starting has nothing."""
+    if not worker.ready:
+        worker.process.kill()
+    elif worker.process.is_alive() and worker.process.pid:
+        with suppress(OSError):  # it ended meanwhile
+            worker.pipe.send(None)
+            os.kill(worker.process.pid, signal.SIGINT)

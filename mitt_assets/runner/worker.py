@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any
 
 from checks.names import PLAUSIBLE, SOUND
 from mitt_assets.errors import MittError
+from mitt_assets.interrupts import let_through, quiet_connections
 from mitt_assets.threads import set_threads
 from mitt_assets.work import Beat
 
@@ -67,7 +67,10 @@ class Failed:
 
 
 def serve(pipe: Connection, job: Job) -> None:
-    """Answer orders from ``pipe`` until it sends None. Runs in a process of its own."""
+    """Answer orders from ``pipe`` until it sends None. Runs in a process of its own.
+
+    The parent began it with Ctrl-C held back; it hears that once it can have a run to cancel.
+    """
     _own_process(job.threads)
     if job.devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = job.devices[0]
@@ -78,6 +81,7 @@ def serve(pipe: Connection, job: Job) -> None:
         pipe.send(Failed(f"{type(error).__name__}: {error}"))
         raise
     try:
+        let_through()
         pipe.send("ready")
         while (order := pipe.recv()) is not None:
             pipe.send(bench.answer(order))
@@ -90,7 +94,7 @@ def serve(pipe: Connection, job: Job) -> None:
 def _own_process(threads: int) -> None:
     """A group of its own (Ctrl-C is the parent's to pass on) and a fixed number of threads."""
     os.setpgid(0, 0)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    quiet_connections()
     set_threads(threads)
     os.environ.setdefault("POLARS_MAX_THREADS", str(threads))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

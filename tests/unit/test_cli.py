@@ -96,6 +96,7 @@ class TestErrors:
             raise error
 
         monkeypatch.setattr(cli, "mitt", failing)
+        monkeypatch.setattr(cli, "end_at_once", lambda: None)
         with pytest.raises(SystemExit) as stopped:
             cli.main()
         assert stopped.value.code == code
@@ -105,6 +106,20 @@ class TestErrors:
         done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
         assert done.stdout.startswith("name: paper")
         assert done.stderr == ""
+
+    @pytest.mark.parametrize("command", ["--help", "study show paper", "status --study organism"])
+    def test_a_full_disk_under_the_output_is_one_line(self, command: str) -> None:
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run(
+                [*MITT, *command.split()],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=120,
+            )
+        assert done.returncode == 1
+        [line] = done.stderr.splitlines()
+        assert line.startswith("Error: cannot write the output: [Errno 28] No space left")
 
 
 class TestAccept:

@@ -107,6 +107,42 @@ def test_an_asset_that_holds_nothing_is_told(store, tmp_path):
         export(store, tmp_path, assets=["base/windows"])
 
 
+def test_a_store_without_tables_is_told_and_nothing_is_written(store, tmp_path):
+    empty = open_store(tmp_path / "nowhere")
+    with pytest.raises(MissingInputError, match=r"nowhere/store holds no table\..*mitt run"):
+        export(empty, tmp_path / "out")
+    with pytest.raises(MissingInputError, match=r"holds no table of mitt/adapter\."):
+        export(store, tmp_path / "out", assets=["mitt/adapter"])
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_a_folder_holds_one_export_and_what_is_the_users(store, tmp_path):
+    export(store, tmp_path / "out")
+    mine = tmp_path / "out/tables/base/probes/qwen2.5/mine.parquet"
+    mine.write_bytes(b"mine")
+    written = export(store, tmp_path / "out", assets=["base/probes"], format="csv")
+    manifest = tmp_path / "out/manifest.json"
+    files = {path for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert files == {*written, mine, manifest}
+    assert list(json.loads(manifest.read_text())) == ["tables/base/probes/qwen2.5/tl.csv"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"name": "of a page"}', "[1]", "no JSON", '{"tables/../../mine.csv": {}}', '{"/a.csv": {}}'],
+)
+def test_a_manifest_of_something_else_is_left_alone(store, tmp_path, text):
+    (tmp_path / "mine.csv").write_text("mine")
+    manifest = tmp_path / "out/manifest.json"
+    manifest.parent.mkdir()
+    manifest.write_text(text)
+    with pytest.raises(StorageError, match="not of an export"):
+        export(store, tmp_path / "out")
+    assert manifest.read_text() == text
+    assert (tmp_path / "mine.csv").exists()
+    assert list(manifest.parent.iterdir()) == [manifest]
+
+
 def test_a_folder_that_cannot_be_written_is_told(store, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match="cannot write"):
