@@ -239,5 +239,6 @@ def _ask_to_end(worker: Worker) -> None:
         worker.process.kill()
     elif worker.process.is_alive() and worker.process.pid:
         with suppress(OSError):  # it ended meanwhile
-            worker.pipe.send(None)
-            os.kill(worker.process.pid, signal.SIGINT)
+            if worker.task is not None:
+                os.kill(worker.process.pid, signal.SIGINT)
+            worker.pipe.send(None)  # after the signal, which must not meet a worker that closes
