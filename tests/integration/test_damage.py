@@ -14,6 +14,7 @@ from mitt_assets.home import open_maker
 from mitt_assets.materialise import Maker
 from resources.services import StudyServices
 from tests.commandline import invoke, mitt
+from tests.making import make_due
 
 ASSET, PARTITION = HURT = ("base/windows", "de|llama")
 
@@ -85,14 +86,29 @@ def test_the_grid_shows_the_damaged_partition_and_all_others(
     assert "base/traces" in page
 
 
-@pytest.mark.parametrize("damage", [lose_the_statement, empty_the_pointer, lose_the_table])
+def run_from_the_command_line(study: Path) -> None:
+    assert "Report: " in mitt("run", "--study", str(study), "--jobs", "1")
+
+
+def make_what_is_due(study: Path) -> None:
+    make_due(open_maker(str(study)))
+
+
+@pytest.mark.parametrize(
+    ("damage", "mend"),
+    [
+        (lose_the_statement, run_from_the_command_line),
+        (empty_the_pointer, make_what_is_due),
+        (lose_the_table, make_what_is_due),
+    ],
+)
 def test_a_run_makes_it_whole_and_touches_no_other_language(
-    study: Path, damage: Callable[[Maker], None]
+    study: Path, damage: Callable[[Maker], None], mend: Callable[[Path], None]
 ) -> None:
     maker = open_maker(str(study))
     before = {(one.asset, one.partition): one for one in maker.store.records()}
     damage(maker)
-    assert "Report: " in mitt("run", "--study", str(study), "--jobs", "1")
+    mend(study)
     assert set(states(study).values()) == {"fresh"}
     after = open_maker(str(study)).store
     for key, record in before.items():

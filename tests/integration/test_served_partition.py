@@ -15,11 +15,12 @@ from mitt_assets.errors import RefusedError, TransientError
 from mitt_assets.home import open_maker
 from mitt_assets.lineage.statement import Record
 from mitt_assets.materialise import Maker
+from mitt_assets.runner.plan import Selection
 from mitt_assets.study_knowledge import MakersKnowledge
 from resources.services import StudyServices
-from tests.commandline import mitt
 from tests.conftest import MINIATURE
 from tests.fakes.completions_server import CompletionsServer, Heard, Said, completion, models
+from tests.making import make_due
 
 KEY = "sk-never-written-8142"
 SHARD = 2
@@ -167,7 +168,7 @@ def test_a_home_goes_from_weights_here_to_a_server_and_back(
             maker = open_maker(str(study))
             if maker.store.current("base_model", "llama"):
                 the_old_manifest_is_refused(maker, own_home)
-            mitt("run", "--study", str(study), "--select", "base/traces", "--jobs", "1")
+            make_due(maker, Selection(assets=("base/traces",)))
             model = maker.store.current("base_model", "llama")
             traces = maker.store.current("base/traces", "en|llama")
             assert model is not None and traces is not None and traces.rests_on(model)

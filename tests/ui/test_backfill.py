@@ -16,9 +16,10 @@ import pytest
 from mitt_assets.home import Home, open_maker
 from mitt_assets.lineage.statement import Record
 from mitt_assets.materialise import Maker
-from resources.services import StudyServices
+from mitt_assets.runner.plan import Selection
 from tests.commandline import mitt
 from tests.conftest import MINIATURE
+from tests.making import make_due
 from tests.ui.served import ADDRESS, Served, free_port
 from tests.ui.slots import MINUTE, START, holders, until, waiting
 
@@ -78,11 +79,7 @@ def study(study_file: Callable[..., Path]) -> Path:
 
 def make_before(maker: Maker, chain: list[str]) -> None:
     """What the chain rests on: problems, translations, the models."""
-    services = StudyServices(maker.graph.study, Home(maker.graph.study).cache, "cpu")
-    for asset, partition in maker.graph.all_partitions:
-        if asset not in chain:
-            maker.gate.ensure(maker.make(asset, partition, services, "before").record, services)
-    services.close()
+    make_due(maker, Selection(assets=tuple({*maker.graph.steps} - {*chain})))
 
 
 Stored = dict[tuple[str, str | None], Record]
