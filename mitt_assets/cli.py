@@ -12,6 +12,7 @@ import sys
 
 import click
 
+from mitt_assets.collector import relax
 from mitt_assets.errors import MittError, StorageError
 from mitt_assets.interrupts import end_at_once
 from mitt_assets.lazy_group import LazyGroup
@@ -54,6 +55,7 @@ def mitt() -> None:
 
 def main() -> None:
     """Run the command line: errors of the user's are one paragraph, without a trace."""
+    relax()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a letter gets its code instead of a trace.

@@ -13,8 +13,10 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from mitt_assets.collector import relax
 from tests.commandline import mitt
 
+relax()  # as every process of `mitt` does
 ROOT = Path(__file__).parents[1]
 MINIATURE = {
     "name": "mini",

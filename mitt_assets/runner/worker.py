@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Any
 
 from checks.names import PLAUSIBLE, SOUND
+from mitt_assets.collector import relax
 from mitt_assets.errors import MittError
 from mitt_assets.interrupts import let_through, quiet_connections
 from mitt_assets.threads import set_threads
@@ -71,6 +72,7 @@ def serve(pipe: Connection, job: Job) -> None:
 
     The parent began it with Ctrl-C held back; it hears that once it can have a run to cancel.
     """
+    relax()
     _own_process(job.threads)
     if job.devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = job.devices[0]
