@@ -36,7 +36,7 @@ def load(
     from mitt_assets import partitions
     from mitt_assets.errors import MissingInputError
     from mitt_assets.home import open_maker
-    from mitt_assets.materialise import command_for
+    from mitt_assets.standing import command_for
 
     maker = open_maker(study)
     step = maker.graph.step(asset)

@@ -14,11 +14,12 @@ from mitt_assets.errors import MittError
 from mitt_assets.graph import OWN, Graph, Input, Step
 from mitt_assets.home import REPORT_ASSET, Home
 from mitt_assets.launchpad import LOG_EVERY, run_settings
-from mitt_assets.materialise import Made, Maker, code_of
+from mitt_assets.materialise import Made, Maker
 from mitt_assets.partitions import Dimensions
 from mitt_assets.retries import again, is_transient
 from mitt_assets.run_log import EVERY, RunLog, duration
 from mitt_assets.shown.metadata import metadata_of
+from mitt_assets.standing import code_of
 from mitt_assets.work import Beat
 
 POOL = "gpu"

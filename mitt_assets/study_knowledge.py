@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 from mitt_assets import partitions
 from mitt_assets.lineage.staleness import Reason
 from mitt_assets.lineage.statement import Record
-from mitt_assets.materialise import Maker, command_for
+from mitt_assets.materialise import Maker
+from mitt_assets.standing import command_for
 from mitt_assets.work import Product, Work
 
 if TYPE_CHECKING:

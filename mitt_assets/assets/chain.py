@@ -272,78 +272,98 @@ def _training(study: Study, variant: str) -> list[Step]:
     recipe = study.variants[variant].recipe
     if recipe is None:
         return []
-    made_in = tuple(dict.fromkeys((*recipe.source_languages, *recipe.whole_languages)))
-    place = f"variants.{variant}.recipe"
-    teacher = (OWN,) if recipe.source_model == "self" else (recipe.source_model,)
-    base = Input("base_model", "base_model")
-    chosen = ("source_languages", "whole_languages", "whole_share", "problems", "source_model")
     return [
-        Step(
-            f"{variant}/training_traces",
-            MODEL,
-            training.make_training_traces,
-            "Self-sampled traces of training problems in the recipe's source languages.",
-            variant,
-            (
-                "mitt_assets.assets.training",
-                "mitt_assets.assets.traces",
-                "mitt_assets.method.forcing",
-                "mitt_assets.method.recipes",
-                *engine_code(study),
-            ),
-            (
-                Input("base_model", "base_model", models=teacher),
-                Input("translations", "translations", languages=made_in),
-            ),
-            settings=(
-                *(f"{place}.{key}" for key in chosen),
-                *(f"languages.{language}.instruction" for language in made_in),
-                *SAMPLING,
-                *engine_settings(study, _sampled(recipe)),
-            ),
-            table="traces",
-            variant=variant,
-            gpu=True,
-        ),
-        Step(
-            f"{variant}/training_set",
-            MODEL,
-            training.make_training_set,
-            "Prefixes and whole traces, paired with prompts; questions masked from the loss.",
-            variant,
-            ("mitt_assets.assets.training", "mitt_assets.method.recipes"),
-            (
-                base,
-                Input("problems", "problems"),
-                Input("translations", "translations", languages=_prompted(recipe)),
-                Input(f"{variant}/training_traces", "training_traces"),
-            ),
-            settings=(
-                *(f"{place}.{key}" for key in (*chosen, "prompt_languages", "cut")),
-                *(f"languages.{language}.instruction" for language in _prompted(recipe)),
-            ),
-            table="training_set",
-            variant=variant,
-        ),
-        Step(
-            f"{variant}/adapter",
-            MODEL,
-            training.make_adapter,
-            "The LoRA adapter tuned on the training set.",
-            variant,
-            (
-                "mitt_assets.assets.training",
-                "mitt_assets.method.model_card",
-                "resources.compute",
-                "resources.tuning",
-                "resources.memory",
-            ),
-            (base, Input(f"{variant}/training_set", "training_set")),
-            settings=(f"{place}.adapter",),
-            variant=variant,
-            gpu=True,
-        ),
+        _training_traces(study, variant, recipe),
+        _training_set(variant, recipe),
+        _adapter(variant),
     ]
+
+
+def _training_traces(study: Study, variant: str, recipe: Recipe) -> Step:
+    made_in = tuple(dict.fromkeys((*recipe.source_languages, *recipe.whole_languages)))
+    teacher = (OWN,) if recipe.source_model == "self" else (recipe.source_model,)
+    return Step(
+        f"{variant}/training_traces",
+        MODEL,
+        training.make_training_traces,
+        "Self-sampled traces of training problems in the recipe's source languages.",
+        variant,
+        (
+            "mitt_assets.assets.training",
+            "mitt_assets.assets.traces",
+            "mitt_assets.method.forcing",
+            "mitt_assets.method.recipes",
+            *engine_code(study),
+        ),
+        (
+            Input("base_model", "base_model", models=teacher),
+            Input("translations", "translations", languages=made_in),
+        ),
+        settings=(
+            *_of_recipe(variant, *_CHOOSING),
+            *(f"languages.{language}.instruction" for language in made_in),
+            *SAMPLING,
+            *engine_settings(study, _sampled(recipe)),
+        ),
+        table="traces",
+        variant=variant,
+        gpu=True,
+    )
+
+
+def _training_set(variant: str, recipe: Recipe) -> Step:
+    return Step(
+        f"{variant}/training_set",
+        MODEL,
+        training.make_training_set,
+        "Prefixes and whole traces, paired with prompts; questions masked from the loss.",
+        variant,
+        ("mitt_assets.assets.training", "mitt_assets.method.recipes"),
+        (
+            Input("base_model", "base_model"),
+            Input("problems", "problems"),
+            Input("translations", "translations", languages=_prompted(recipe)),
+            Input(f"{variant}/training_traces", "training_traces"),
+        ),
+        settings=(
+            *_of_recipe(variant, *_CHOOSING, "prompt_languages", "cut"),
+            *(f"languages.{language}.instruction" for language in _prompted(recipe)),
+        ),
+        table="training_set",
+        variant=variant,
+    )
+
+
+def _adapter(variant: str) -> Step:
+    return Step(
+        f"{variant}/adapter",
+        MODEL,
+        training.make_adapter,
+        "The LoRA adapter tuned on the training set.",
+        variant,
+        (
+            "mitt_assets.assets.training",
+            "mitt_assets.method.model_card",
+            "resources.compute",
+            "resources.tuning",
+            "resources.memory",
+        ),
+        (
+            Input("base_model", "base_model"),
+            Input(f"{variant}/training_set", "training_set"),
+        ),
+        settings=_of_recipe(variant, "adapter"),
+        variant=variant,
+        gpu=True,
+    )
+
+
+_CHOOSING = ("source_languages", "whole_languages", "whole_share", "problems", "source_model")
+"""Of a recipe: which traces of which model it is tuned on."""
+
+
+def _of_recipe(variant: str, *keys: str) -> tuple[str, ...]:
+    return tuple(f"variants.{variant}.recipe.{key}" for key in keys)
 
 
 def _sampled(recipe: Recipe) -> str:

@@ -26,7 +26,8 @@ from mitt_assets.lineage.rows import table_of
 from mitt_assets.lineage.staleness import LEFT_OUT, Key, Reason, study_differences
 from mitt_assets.lineage.statement import Record, label
 from mitt_assets.lineage.store import TABLE, Store
-from mitt_assets.materialise import Made, Maker, code_of
+from mitt_assets.materialise import Made, Maker
+from mitt_assets.standing import code_of
 from mitt_assets.study import Study
 from mitt_assets.tables import TABLES, TRACES, Table
 from mitt_assets.work import Services

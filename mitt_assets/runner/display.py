@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mitt_assets.lineage.statement import label
-from mitt_assets.materialise import command_for
 from mitt_assets.runner.plan import OVER, State, Task
 from mitt_assets.runner.pool import Pool, Watch, Worker
 from mitt_assets.runner.worker import Done, Failed
+from mitt_assets.standing import command_for
 
 REFRESH = 4
 """Redraws per second."""

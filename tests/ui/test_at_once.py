@@ -34,7 +34,7 @@ from transformers import LlamaForCausalLM, Qwen2ForCausalLM
 from mitt_assets.dagster_assets import POOL, assets_of
 from mitt_assets.home import Home, open_maker
 from mitt_assets.lineage.environment import code_state, environment
-from mitt_assets.materialise import code_of
+from mitt_assets.standing import code_of
 from resources.services import StudyServices
 
 def make(key, start):
