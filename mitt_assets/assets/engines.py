@@ -15,7 +15,7 @@ ENGINE_CODE = {
         "transformers_engine",
     ),
     "vllm": ("vllm_engine", "vllm_worker", "worker_process"),
-    "server": ("server_client", "server_engine"),
+    "server": ("server_client", "server_completions", "server_engine"),
 }
 """Modules of resources.engines that only one engine runs; the others are every engine's."""
 SHARED_CODE = ("base", "batches", "loading", "serving", "tokenizer")

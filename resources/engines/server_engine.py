@@ -28,20 +28,15 @@ from resources.engines.batches import (
 from resources.engines.server_client import (
     BUSY,
     RefusedByServerError,
-    ServerAwayError,
     ServerClient,
 )
+from resources.engines.server_completions import PATH, Asked
 
 UNVERIFIED = "unverified"
 """What stands for a digest where bytes cannot be seen."""
 WEIGHTS = (".safetensors", ".safetensors.index.json")
 
 _GREEDY = Sampling(temperature=0.0, top_p=1.0)
-_ENDED = ("stop", "length")
-_NO_TOKENS = (
-    "the server returns no token ids (return_token_ids), and text does not give tokens back. Serve "
-    "the model with vLLM 0.10.2 or SGLang of July 2026, or later"
-)
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -267,79 +262,19 @@ class ServerEngine(TraceEngine):
         return self._completion(request, sampling)
 
     def _completion(self, request: Request, sampling: Sampling) -> Continuation:
-        client = self._talk()
-        name = self._endpoint.model if self._adapter is None else _adapter_name(self._adapter)
+        client, model = self._talk(), self._endpoint.model
+        asked = Asked(
+            request,
+            self._current().vocabulary,
+            model,
+            f"{self._endpoint.url}{PATH}",
+            client.cleaned,
+        )
+        name = model if self._adapter is None else _adapter_name(self._adapter)
         tokens = client.post(
-            "/completions",
-            _body(name, request, sampling),
-            lambda data: self._tokens(client.json("/completions", data), request),
+            PATH, asked.body(name, sampling), lambda data: asked.tokens(client.json(PATH, data))
         )
         return Continuation(tokens, bool(tokens) and tokens[-1] in request.stop)
-
-    def _tokens(self, said: Any, request: Request) -> tuple[int, ...]:
-        """The token ids of an answer. Raises ModelError for one that cannot be what was asked."""
-        place = f"{self._endpoint.url}/completions"
-        choices = said.get("choices") if isinstance(said, dict) else None
-        choice = choices[0] if isinstance(choices, list) and len(choices) == 1 else None
-        if not isinstance(choice, dict):
-            raise ModelError(f"{place}: the answer has no single choice: {self._shown(said)}")
-        if choice.get("finish_reason") not in _ENDED:
-            reason = self._shown(choice.get("finish_reason"))
-            raise ServerAwayError(f"a completion was broken off (finish_reason {reason})")
-        tokens = choice.get("token_ids")
-        if not isinstance(tokens, list) or not all(type(token) is int for token in tokens):
-            raise ModelError(f"{place}: {_NO_TOKENS}")
-        vocabulary = self._current().vocabulary
-        if wrong := [token for token in tokens if not 0 <= token < vocabulary]:
-            raise ModelError(
-                f"{place}: token {wrong[0]} is outside the vocabulary (0 to {vocabulary - 1}) of "
-                f"{self._endpoint.model}: the server serves another model than the study names"
-            )
-        if len(tokens) > request.max_tokens:
-            raise ModelError(
-                f"{place}: {len(tokens)} tokens, where {request.max_tokens} were allowed: the "
-                "server does not keep max_tokens"
-            )
-        if len(tokens) < request.max_tokens and not (tokens and tokens[-1] in request.stop):
-            raise ModelError(
-                f"{place}: {len(tokens)} of {request.max_tokens} tokens without a stop token: the "
-                "server ends completions by itself (ignore_eos, stop_token_ids are not kept)"
-            )
-        if any(token in request.stop for token in tokens[:-1]):
-            raise ModelError(
-                f"{place}: the server went on behind a stop token: it does not keep stop_token_ids"
-            )
-        if choice.get("prompt_token_ids", list(request.tokens)) != list(request.tokens):
-            raise ModelError(
-                f"{place}: the server changed the prompt; it must take tokens as they are"
-            )
-        return tuple(tokens)
-
-    def _shown(self, said: Any) -> str:
-        return self._talk().cleaned(repr(said))
-
-
-def _body(name: str, request: Request, sampling: Sampling) -> dict[str, Any]:
-    """Everything a server's own defaults could change is said."""
-    return {
-        "model": name,
-        "prompt": list(request.tokens),
-        "max_tokens": request.max_tokens,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": -1,
-        "min_p": 0.0,
-        "repetition_penalty": 1.0,
-        "presence_penalty": 0.0,
-        "frequency_penalty": 0.0,
-        "seed": request.seed,
-        "stop_token_ids": list(request.stop),
-        "ignore_eos": True,
-        "skip_special_tokens": False,
-        "return_token_ids": True,
-        "n": 1,
-        "stream": False,
-    }
 
 
 def _adapter_name(adapter: Path) -> str:
