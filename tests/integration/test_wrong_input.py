@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import pytest
 from mitt_assets.home import open_maker
 from tests.commandline import Said, invoke
 from tests.conftest import MINIATURE
+from tests.disks import make_read_only, small_disk_at
 
 StudyFile = Callable[..., Path]
 
@@ -237,15 +237,8 @@ def test_a_tokenizer_without_think_tags_is_refused(tmp_path: Path, study_file: S
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 600 kB; mounting one needs root, which CI has."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)]
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root; the file size limit is tested without")
-    subprocess.run(command, check=True)
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with small_disk_at(tmp_path / "disk", 600) as disk:
+        yield disk
 
 
 def test_a_full_disk_says_so(
@@ -260,7 +253,7 @@ def test_a_full_disk_says_so(
 def test_a_read_only_home_says_so(
     small_disk: Path, study_file: StudyFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    make_read_only(small_disk)
     monkeypatch.setenv("MITT_HOME", str(small_disk / "home"))
     refused(run(study_file(), "--select", "problems"), str(small_disk), "MITT_HOME")
 

@@ -1,7 +1,6 @@
 import hashlib
 import os
 import resource
-import subprocess
 import uuid
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from mitt_assets.errors import IntegrityError, StorageError
 from resources.storage import Storage, pointer_key, pointer_path
+from tests.disks import make_read_only, small_disk_at
 
 ABSENT = hashlib.sha256(b"never stored").hexdigest()
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -211,20 +211,10 @@ def test_a_home_below_a_file_is_told(tmp_path):
             attempt()
 
 
-def _mounted(target: Path, options: str) -> None:
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mounting is not permitted here: {done.stderr.strip()}")
-
-
 @pytest.fixture
 def small_disk(tmp_path):
-    target = tmp_path / "disk"
-    target.mkdir()
-    _mounted(target, "size=512k")
-    yield target
-    subprocess.run(["umount", "-l", str(target)], check=True)
+    with small_disk_at(tmp_path / "disk", 512) as disk:
+        yield disk
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(small_disk, tmp_path):
@@ -243,7 +233,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(small_disk, tmp_path):
 def test_a_read_only_disk_is_told_and_can_be_read(small_disk):
     fixed = Storage(small_disk)
     digest = fixed.put(b"x")
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    make_read_only(small_disk)
     for attempt in (lambda: fixed.put(b"y"), lambda: fixed.write_pointer("refs/a", b"")):
         with pytest.raises(StorageError, match="(?s)Read-only.*writable"):
             attempt()
