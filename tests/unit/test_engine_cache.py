@@ -17,7 +17,7 @@ def columns(rows: int, count: int, seed: int) -> torch.Tensor:
     capacity=st.integers(1, 12),
     writes=st.lists(st.integers(1, 9), min_size=1, max_size=12),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_growing_keeps_what_concatenating_keeps(capacity: int, writes: list[int]) -> None:
     layer = GrowingLayer(batch=3, capacity=capacity, most=sum(writes))
     parts = [columns(3, count, seed) for seed, count in enumerate(writes)]

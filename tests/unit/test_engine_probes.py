@@ -57,7 +57,7 @@ def probe_requests(draw: st.DrawFn) -> ProbeRequest:
 
 
 @given(requests=st.lists(probe_requests(), max_size=5))
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_packed_equals_naive_for_any_branches(
     packed: TransformersEngine, naive: TransformersEngine, requests: list[ProbeRequest]
 ) -> None:

@@ -56,7 +56,7 @@ def test_temperature_zero_takes_the_largest_logit() -> None:
 
 
 @given(seed=st.integers(), step=st.integers(0, 10_000), token=st.integers(0, 200_000))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_noise_is_finite_and_does_not_depend_on_its_neighbours(
     seed: int, step: int, token: int
 ) -> None:

@@ -51,7 +51,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> ReasoningTokenizer:
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_tokens_decode_to_the_librarys_text_with_rising_offsets(
     tokenizer: ReasoningTokenizer, data: st.DataObject
 ) -> None:
@@ -64,7 +64,7 @@ def test_any_tokens_decode_to_the_librarys_text_with_rising_offsets(
 
 
 @given(text=st.text(max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_each_token_starts_at_the_letter_that_holds_its_first_byte(
     tokenizer: ReasoningTokenizer, text: str
 ) -> None:

@@ -48,7 +48,7 @@ def assert_same(bulk: BulkLangid, original: Any, texts: list[str], codes: tuple[
 
 
 @given(texts=st.lists(st.text(max_size=60) | st.sampled_from(REAL), max_size=12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_texts_get_langids_answer(bulk: BulkLangid, original: Any, texts: list[str]) -> None:
     assert_same(bulk, original, texts, CANDIDATES)
 

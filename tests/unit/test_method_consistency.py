@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -27,7 +27,6 @@ def embeddings(rows: list[tuple[str, str, str, int, list[float]]]) -> pl.DataFra
     return pl.DataFrame(rows, schema=SEGMENT_EMBEDDINGS.schema(), orient="row")
 
 
-@settings(deadline=None)
 @given(st.integers(2, 12), st.integers(1, 8), st.integers(0, 1000))
 def test_the_closed_form_is_the_mean_over_pairs(n: int, d: int, seed: int) -> None:
     rows = unit_rows(n, d, seed)
@@ -73,7 +72,6 @@ def test_rolling_means_skip_what_is_missing() -> None:
     assert np.isnan(rolled[1]).all()
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 500), rolling=st.integers(1, 6))
 def test_the_table_is_the_formulas_row_by_row(seed: int, rolling: int) -> None:
     draw = np.random.default_rng(seed)

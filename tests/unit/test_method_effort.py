@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mitt_assets.method.estimates.effort import Effort, step_ends
@@ -30,7 +30,6 @@ def test_a_step_is_a_completed_sentence_or_line(thought: str, ends: list[int]) -
     assert step_ends([thought])[0].tolist() == ends
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(alphabet='ab.!" \n\x00', max_size=12), max_size=6))
 def test_thoughts_scanned_together_are_those_scanned_alone(thoughts: list[str]) -> None:
     together = step_ends(thoughts)

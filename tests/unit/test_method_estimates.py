@@ -347,7 +347,7 @@ def _renamed(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(**changes)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10**6), stride=st.integers(7, 200), waits=st.integers(0, 3))
 def test_any_budget_stride_and_waits(seed: int, stride: int, waits: int) -> None:
     study = study_of(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mitt_assets.errors import DataError, StudyError
@@ -114,7 +114,6 @@ def test_only_requests_that_stopped_go_on() -> None:
     assert rounds == [2, 1, 1]
 
 
-@settings(deadline=None)
 @given(
     seeds=st.lists(st.integers(0, 2**40), min_size=1, max_size=6),
     stops=st.sampled_from([0.02, 0.2, 0.6]),

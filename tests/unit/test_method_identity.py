@@ -1,7 +1,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mitt_assets.method.identity import request_id, seed_of
@@ -15,7 +15,6 @@ def test_ids_are_the_same_in_every_process() -> None:
     assert seed_of("trace", "p1", 0) == 353141458661005078
 
 
-@settings(deadline=None)
 @given(PARTS, PARTS)
 def test_different_requests_have_different_ids(
     left: tuple[str | int, ...], right: tuple[str | int, ...]
@@ -24,7 +23,6 @@ def test_different_requests_have_different_ids(
     assert (request_id(*left) == request_id(*right)) == same
 
 
-@settings(deadline=None)
 @given(PARTS)
 def test_a_seed_fits_a_signed_column(parts: tuple[str | int, ...]) -> None:
     assert 0 <= seed_of(*parts) < 2**63

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mitt_assets.method.probing import (
@@ -66,7 +66,6 @@ def test_an_own_answer_needs_no_branch() -> None:
     assert plan(10, own=True) == [forced("end", 0, 10), PlannedProbe("terminal", 0, 10, None)]
 
 
-@settings(deadline=None)
 @given(
     think_tokens=st.integers(0, 400),
     ends=st.sets(st.integers(0, 400)),
@@ -148,13 +147,11 @@ def test_one_way_to_write_an_integer(answer: str | None, value: str | None) -> N
     assert canonical(answer, RULE) == value
 
 
-@settings(deadline=None)
 @given(st.integers(0, 999))
 def test_the_canonical_answer_stays_itself(value: int) -> None:
     assert canonical(str(value).zfill(3), RULE) == canonical(str(value), RULE) == str(value)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="{}\\ 1$°tex", max_size=30))
 def test_no_text_breaks_the_reading(text: str) -> None:
     answer = read_answer(text)

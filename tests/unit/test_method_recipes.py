@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mitt_assets import study
@@ -125,7 +125,6 @@ def test_no_eos_ever_stands_behind_a_cut() -> None:
             assert tokens.to_list()[3:] == [10, 11]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 500), st.integers(1, 600), st.floats(0, 1))
 def test_a_cut_stays_within_the_thought(think_tokens: int, tokens: int, share: float) -> None:
     assert kept_tokens(think_tokens, study.Cut(tokens=tokens)) == min(tokens, think_tokens)

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mitt_assets import study
@@ -82,7 +82,6 @@ def test_control_is_the_share_within_the_limits() -> None:
     assert np.isnan(control([], low=0, high=10))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 50), st.floats(0, 1)), min_size=2, max_size=8))
 def test_scaling_is_the_mean_slope_over_all_pairs(points: list[tuple[int, float]]) -> None:
     compute, accuracy = zip(*points, strict=True)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mitt_assets import study
@@ -44,7 +44,6 @@ def test_many_windows_share_segments_and_few_leave_some_empty() -> None:
     assert segment_of(0, 1, 20) == 0
 
 
-@settings(deadline=None)
 @given(windows=st.integers(1, 400), segments=st.integers(1, 40))
 def test_segments_are_in_order_never_repeated_and_none_is_skipped(
     windows: int, segments: int
@@ -54,7 +53,6 @@ def test_segments_are_in_order_never_repeated_and_none_is_skipped(
     assert len(set(found)) == min(windows, segments)
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=3), max_size=20), st.integers(1, 5))
 def test_windows_put_together_are_the_thought(pieces: list[str], size: int) -> None:
     starts = [len("".join(pieces[:n])) for n in range(len(pieces))]

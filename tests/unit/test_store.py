@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from polars.testing import assert_frame_equal
 from polars.testing.parametric import column, dataframes
 
@@ -223,7 +223,6 @@ class TestFolder:
 
 
 class TestWriteTable:
-    @settings(deadline=None)
     @given(
         dataframes(
             cols=[
