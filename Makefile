@@ -61,9 +61,10 @@ endif
 	@echo "Running $(UI_TESTS), tests of the web interface; pictures go to artefacts/ui."
 	@$(BIN)/pytest -q -n 3 --dist loadgroup $(UI_TESTS)
 
+# A process for each family's contract and each engine's chain: they mostly wait for vLLM to start.
 test-vllm: $(VLLM)/.ready ## Run every engine on real vLLM, on this machine's processor (some minutes)
 	@echo "Running the engines on real vLLM."
-	@$(VLLM)/bin/pytest -q -n 2 --dist loadgroup tests/vllm
+	@$(VLLM)/bin/pytest -q -n 4 --dist loadgroup tests/vllm
 
 # What vLLM's CPU build names for CUDA is removed again: torchvision's operators are not there.
 $(VLLM)/.ready: pyproject.toml

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-READY_WITHIN = 180.0
+READY_WITHIN = 300.0
 
 
 class Served:
