@@ -12,6 +12,7 @@ from mitt_assets.assets.chain import build_graph
 from mitt_assets.audit_asset import audit_of
 from mitt_assets.automation import automation_sensor
 from mitt_assets.backfills import reports_after_backfill
+from mitt_assets.collector import relax
 from mitt_assets.dagster_assets import assets_of
 from mitt_assets.graph import Graph
 from mitt_assets.home import Home
@@ -25,6 +26,7 @@ from resources.gpu_resource import GPUResource
 
 # In the code location and in every process that it starts for a run, before torch is loaded.
 one_thread_unless_set()
+relax()
 
 
 def build(graph: Graph | None = None) -> dg.Definitions:
