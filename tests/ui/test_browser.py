@@ -171,6 +171,9 @@ def test_the_report_opens_from_its_link(person: Person, shown: Shown) -> None:
     expect(report).to_have_title("Twelve problems, three languages")
     expect(report.get_by_text("Tagalog").first).to_be_visible()
     person.picture("report", report)
+    report.set_viewport_size({"width": 390, "height": 800})
+    wide = report.evaluate("document.documentElement.scrollWidth")
+    assert wide == 390, "on a phone the page itself moves sideways"
 
 
 def test_a_value_out_of_bounds_is_refused_in_words(person: Person) -> None:
